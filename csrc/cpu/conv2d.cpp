@@ -1,0 +1,101 @@
+#include "kernels/conv2d.h"
+
+#include "cpu/fill.h"
+#include "cpu/gemm/conv2d_operands.h"
+#include "cpu/gemm/dense_operands.h"
+#include "cpu/gemm/gemm_columns.h"
+#include "cpu/gemm/gemm_rows.h"
+
+namespace nnx::cpu::NNX_ISA {
+namespace {
+
+// (rows, columns, depth) of one group's forward pass; its input gradient has the pixels and roles changed.
+struct Extents {
+  int64_t inputs, outputs, taps;
+};
+
+Extents extents_of(const Conv2dShape& s) { return {s.c / s.groups, s.o / s.groups, s.kh * s.kw}; }
+
+template <class T>
+int64_t workspace(const Conv2dShape& s) {
+  const Extents e = extents_of(s);
+  const int64_t forward = gemm_rows_workspace<T>(s.n * s.oh * s.ow, e.outputs, e.taps * e.inputs);
+  const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
+  const int64_t weights =
+      gemm_columns_workspace(plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow));
+  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
+}
+
+template <class T>
+void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, Activation activation,
+             T* y) {
+  const Extents e = extents_of(s);
+  for (int64_t g = 0; g < s.groups; ++g) {
+    Epilogue<T> epilogue;
+    epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
+    epilogue.activation = activation;
+    gemm_rows(context, s.n * s.oh * s.ow, e.outputs, PatchRows<T>(s, x + g * e.inputs),
+              MatrixColumns<T>{w + g * e.outputs, s.o}, y + g * e.outputs, epilogue);
+  }
+}
+
+// Input points that no tap reaches, as between the patches of a stride larger than the kernel.
+template <class T>
+void clear_unreached(Context& context, const GradientRows<T>& rows, int64_t channels, T* dx) {
+  for_ranges(context, rows.rows(), 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      T* const to = dx + rows.result_offset(row);
+      for (int64_t c = 0; c < channels; ++c) to[c] = 0;
+    }
+  });
+}
+
+template <class T>
+void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T* w,
+                    ActivationGradient<T> gradient, Policy policy, T* dx) {
+  const Extents e = extents_of(s);
+  for (int64_t phase_h = 0; phase_h < min_of(s.stride_h, s.h); ++phase_h) {
+    const PhaseAxis vertical = phase_axis(phase_h, s.h, s.kh, s.stride_h, s.pad_top, s.dilation_h);
+    for (int64_t phase_w = 0; phase_w < min_of(s.stride_w, s.w); ++phase_w) {
+      const PhaseAxis horizontal = phase_axis(phase_w, s.w, s.kw, s.stride_w, s.pad_left, s.dilation_w);
+      for (int64_t g = 0; g < s.groups; ++g) {
+        const T* const dy_group = dy + g * e.outputs;
+        const GradientRows<T> rows{s, vertical, horizontal, dy_group, {e.outputs}};
+        T* const dx_group = dx + g * e.inputs;
+        if (rows.segments() == 0) {
+          if (policy == Policy::assign) clear_unreached(context, rows, e.inputs, dx_group);
+          continue;
+        }
+        Epilogue<T> epilogue;
+        epilogue.resume = policy == Policy::accumulate;
+        epilogue.gradient = gradient;
+        if (gradient.saved != nullptr) epilogue.gradient.saved += g * e.inputs;
+        gemm_rows(context, rows.rows(), e.inputs, rows,
+                  GradientColumns<T>{s, vertical, horizontal, w + g * e.outputs, e.outputs}, dx_group, epilogue);
+      }
+    }
+  }
+}
+
+template <class T>
+void backward_weights(Context& context, const Conv2dShape& s, const T* x, const T* dy, Policy policy, T* dw,
+                      T* db) {
+  const Extents e = extents_of(s);
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const ColumnsPlan plan = plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow);
+    gemm_columns(context, plan, PatchSource<T>(s, x + g * e.inputs), dy + g * e.outputs, s.o, policy,
+                 dw + g * e.outputs, s.o, db != nullptr ? db + g * e.outputs : nullptr);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void fill(kernels::Conv2dKernels<T>& table) {
+  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>};
+}
+
+template void fill(kernels::Conv2dKernels<float>&);
+template void fill(kernels::Conv2dKernels<double>&);
+
+}  // namespace nnx::cpu::NNX_ISA

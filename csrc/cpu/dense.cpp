@@ -1,0 +1,68 @@
+#include "kernels/dense.h"
+
+#include "cpu/fill.h"
+#include "cpu/gemm/dense_operands.h"
+#include "cpu/gemm/gemm_columns.h"
+#include "cpu/gemm/gemm_rows.h"
+#include "cpu/small_dense.h"
+
+namespace nnx::cpu::NNX_ISA {
+namespace {
+
+template <class T>
+int64_t workspace(const DenseShape& s) {
+  const int64_t forward = gemm_rows_workspace<T>(s.rows, s.out, s.in);
+  const int64_t input = gemm_rows_workspace<T>(s.rows, s.in, s.out);
+  const int64_t weights = gemm_columns_workspace(plan_columns<T>(s.in, s.out, s.rows));
+  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
+}
+
+template <class T>
+void forward(Context& context, const DenseShape& s, const T* x, const T* w, const T* b, Activation activation,
+             T* y) {
+  if (is_small(s)) {
+    once(context, [&] { small_forward(s, x, w, b, activation, y); });
+    return;
+  }
+  Epilogue<T> epilogue;
+  epilogue.bias = b;
+  epilogue.activation = activation;
+  gemm_rows(context, s.rows, s.out, MatrixRows<T>{x, s.in, s.in, s.out}, MatrixColumns<T>{w, s.out}, y, epilogue);
+}
+
+template <class T>
+void backward_input(Context& context, const DenseShape& s, const T* dy, const T* w,
+                    ActivationGradient<T> gradient, Policy policy, T* dx) {
+  if (is_small(s)) {
+    once(context, [&] { small_backward_input(s, dy, w, gradient, policy, dx); });
+    return;
+  }
+  Epilogue<T> epilogue;
+  epilogue.resume = policy == Policy::accumulate;
+  epilogue.gradient = gradient;
+  gemm_rows(context, s.rows, s.in, MatrixRows<T>{dy, s.out, s.out, s.in}, TransposedColumns<T>{w, s.out}, dx,
+            epilogue);
+}
+
+template <class T>
+void backward_weights(Context& context, const DenseShape& s, const T* x, const T* dy, Policy policy, T* dw,
+                      T* db) {
+  if (is_small(s)) {
+    once(context, [&] { small_backward_weights(s, x, dy, policy, dw, db); });
+    return;
+  }
+  const ColumnsPlan plan = plan_columns<T>(s.in, s.out, s.rows);
+  gemm_columns(context, plan, MatrixSource<T>{x, s.rows, s.in}, dy, s.out, policy, dw, s.out, db);
+}
+
+}  // namespace
+
+template <class T>
+void fill(kernels::DenseKernels<T>& table) {
+  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>};
+}
+
+template void fill(kernels::DenseKernels<float>&);
+template void fill(kernels::DenseKernels<double>&);
+
+}  // namespace nnx::cpu::NNX_ISA

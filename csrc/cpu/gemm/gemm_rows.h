@@ -1,0 +1,129 @@
+// The driver of forward passes and input gradients: result (rows, columns) = A · B, A by row pointers.
+//
+// A reader of A (`Rows`) tells how the reduction falls into segments and where a row lies in each:
+//   segments(); length(s); offset(s) = sum of the lengths before s
+//   locate(row, s0, s1, to, storage): pointers of row's segments s0..s1 at to[0], to[kTileRows], ...; may copy into
+//     storage, which holds storage_elements() for each row
+//   result_offset(row): where the row of the result starts
+// A reader of B (`Columns`): pack(k, depth, column, count, to) writes rows k..k + depth of a panel;
+//   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else null.
+#pragma once
+
+#include "cpu/gemm/pack.h"
+#include "cpu/parallel.h"
+
+namespace nnx::cpu::NNX_ISA {
+
+// Rows a chunk works on, and segments of one block: together they bound the table of pointers in scratch.
+inline constexpr int64_t kChunkTiles = 8;
+inline constexpr int64_t kBlockSegments = 64;
+
+// With more row tiles than this B is packed once for all threads, else by each chunk for itself.
+inline constexpr int64_t kSharedPackTiles = 24;
+
+template <class T, class Rows>
+NNX_INLINE int64_t block_end(const Rows& a, int64_t s0) {
+  int64_t s1 = s0 + 1, depth = a.length(s0);
+  while (s1 < a.segments() && s1 - s0 < kBlockSegments && depth + a.length(s1) <= kBlockDepth<T>) {
+    depth += a.length(s1++);
+  }
+  return s1;
+}
+
+template <class T>
+NNX_INLINE int64_t packed_elements(int64_t depth, int64_t columns) {
+  return depth * round_up(columns, kTileColumns<T>);
+}
+
+// Elements of workspace gemm_rows wants for a shared copy of B; 0 where each chunk packs for itself.
+template <class T>
+NNX_INLINE int64_t gemm_rows_workspace(int64_t rows, int64_t columns, int64_t depth) {
+  return ceil_div(rows, kTileRows) > kSharedPackTiles ? packed_elements<T>(depth, columns) : 0;
+}
+
+template <class T, class Rows, class Columns>
+void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, const Columns& b, T* result,
+               const Epilogue<T>& epilogue) {
+  if (rows == 0 || columns == 0) return;
+  const int64_t width = kTileColumns<T>, panels = ceil_div(columns, width);
+  const Tiling tiles = tiles_of(rows, kTileRows);
+  const int64_t last = a.segments() - 1, depth = a.offset(last) + a.length(last);
+
+  T* const shared = tiles.count > kSharedPackTiles ? static_cast<T*>(context.workspace) : nullptr;
+  if (shared != nullptr) {
+    for_each(context, panels, [&](int64_t panel) {
+      const int64_t column = panel * width;
+      b.pack(0, depth, column, min_of(width, columns - column), shared + panel * width * depth);
+    });
+  }
+
+  // Chunk sizes touch no sum's order, so they may follow the number of threads.
+  const int64_t row_chunks = ceil_div(tiles.count, kChunkTiles);
+  const int64_t wanted = context.size == 1 ? 1 : ceil_div(int64_t{4} * context.size, row_chunks);
+  const int64_t column_chunks = min_of(panels, wanted);
+  const Tiling row_chunk = {tiles.count, row_chunks}, column_chunk = {panels, column_chunks};
+  // Few tiles gain nothing from a copy of B that they would read but once or twice.
+  const bool may_read_direct = tiles.count <= 4;
+
+  for_each(context, row_chunks * column_chunks, [&](int64_t chunk) {
+    const int64_t tile0 = row_chunk.begin(chunk / column_chunks), tile1 = row_chunk.begin(chunk / column_chunks + 1);
+    const int64_t panel0 = column_chunk.begin(chunk % column_chunks);
+    const int64_t panel1 = column_chunk.begin(chunk % column_chunks + 1);
+    Arena arena(context.scratch);
+    auto* const pointers = arena.take<const T*>(kChunkTiles * kBlockSegments * kTileRows);
+    int64_t* const lengths = arena.take<int64_t>(kBlockSegments);
+    int64_t* const offsets = arena.take<int64_t>(kChunkTiles * kTileRows);
+    T* const storage = arena.take<T>(kChunkTiles * kTileRows * a.storage_elements());
+    T* const own_panel = arena.take<T>(kBlockDepth<T> * width);
+
+    for (int64_t tile = tile0; tile < tile1; ++tile) {
+      for (int64_t m = 0; m < tiles.height(tile); ++m) {
+        offsets[(tile - tile0) * kTileRows + m] = a.result_offset(tiles.begin(tile) + m);
+      }
+    }
+    for (int64_t s0 = 0, s1; s0 <= last; s0 = s1) {
+      s1 = block_end<T>(a, s0);
+      for (int64_t s = s0; s < s1; ++s) lengths[s - s0] = a.length(s);
+      const int64_t block_depth = a.offset(s1 - 1) + a.length(s1 - 1) - a.offset(s0);
+      for (int64_t tile = tile0; tile < tile1; ++tile) {
+        const T** const to = pointers + (tile - tile0) * kBlockSegments * kTileRows;
+        for (int64_t m = 0; m < tiles.height(tile); ++m) {
+          T* const copy = storage + ((tile - tile0) * kTileRows + m) * a.storage_elements();
+          a.locate(tiles.begin(tile) + m, s0, s1, to + m, copy);
+        }
+      }
+      TileTarget<T> target{};
+      if (s1 > last) target.epilogue = epilogue;
+      target.epilogue.resume = s0 > 0 || epilogue.resume;
+
+      for (int64_t panel = panel0; panel < panel1; ++panel) {
+        const int64_t column = panel * width, count = min_of(width, columns - column);
+        RowOperand<T> operand{nullptr, lengths, s1 - s0, nullptr, width};
+        if (shared != nullptr) {
+          operand.b = shared + panel * width * depth + a.offset(s0) * width;
+        } else {
+          const T* const direct = may_read_direct && count == width ? b.direct(a.offset(s0), column) : nullptr;
+          if (direct != nullptr) {
+            operand.b = direct;
+            operand.b_stride = b.stride();
+          } else {
+            b.pack(a.offset(s0), block_depth, column, count, own_panel);
+            operand.b = own_panel;
+          }
+        }
+        target.columns = count;
+        target.result = result + column;
+        TileTarget<T> placed = target;
+        if (placed.epilogue.bias != nullptr) placed.epilogue.bias += column;
+        if (placed.epilogue.gradient.saved != nullptr) placed.epilogue.gradient.saved += column;
+        for (int64_t tile = tile0; tile < tile1; ++tile) {
+          operand.rows = pointers + (tile - tile0) * kBlockSegments * kTileRows;
+          placed.row_offsets = offsets + (tile - tile0) * kTileRows;
+          run_rows(tiles.height(tile), operand, placed);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace nnx::cpu::NNX_ISA

@@ -1,0 +1,46 @@
+// Batch normalisation (Ioffe and Szegedy 2015) and local response normalisation (Krizhevsky et al. 2012).
+#pragma once
+
+#include "core/context.h"
+
+namespace nnx {
+
+struct BatchNormShape {
+  int64_t rows, channels;  // rows = every axis but the last
+};
+
+struct LocalResponseNormShape {
+  int64_t pixels, channels;
+  int64_t size;  // odd: channels i - size / 2 .. i + size / 2, cut at the ends
+  double alpha, beta, k;
+};
+
+namespace kernels {
+
+template <class T>
+struct NormKernels {
+  // Bytes of Context::workspace that the batch-norm passes may use.
+  int64_t (*batch_norm_workspace)(const BatchNormShape&);
+  // Batch statistics: saved_mean, saved_inverse (channels) = mean, 1 / sqrt(biased variance + epsilon);
+  // y (rows, channels) = gamma (x - mean) * inverse + beta;
+  // running = momentum * running + (1 - momentum) * batch (mean and biased variance), where not null.
+  void (*batch_norm_train)(Context&, const BatchNormShape&, const T* x, const T* gamma, const T* beta,
+                           double epsilon, double momentum, T* running_mean, T* running_variance, T* y,
+                           T* saved_mean, T* saved_inverse);
+  // y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+  void (*batch_norm_infer)(Context&, const BatchNormShape&, const T* x, const T* gamma, const T* beta,
+                           const T* mean, const T* variance, double epsilon, T* y);
+  // Gradients through batch statistics; policy_x for dx, policy_parameters for dgamma and dbeta (channels).
+  // dx may be null.
+  void (*batch_norm_backward)(Context&, const BatchNormShape&, const T* dy, const T* x, const T* gamma,
+                              const T* saved_mean, const T* saved_inverse, Policy policy_x, T* dx,
+                              Policy policy_parameters, T* dgamma, T* dbeta);
+
+  // y = x / (k + alpha * sum of x^2 over neighbouring channels)^beta; y may not be x
+  void (*local_response_norm)(Context&, const LocalResponseNormShape&, const T* x, T* y);
+  void (*local_response_norm_backward)(Context&, const LocalResponseNormShape&, const T* dy, const T* x, Policy,
+                                       T* dx);
+};
+
+}  // namespace kernels
+}  // namespace nnx

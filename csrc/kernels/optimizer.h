@@ -1,0 +1,42 @@
+// Parameter updates, in place.
+#pragma once
+
+#include "core/context.h"
+
+namespace nnx {
+
+struct SgdRule {
+  Live<double> learning_rate;  // `at` replaces `value` where given
+  double momentum = 0.0;
+  bool nesterov = false;
+  double weight_decay = 0.0;   // added to the gradient: g + weight_decay * p
+  Live<double> gradient_scale{1.0, nullptr};
+};
+
+struct AdamRule {
+  Live<double> learning_rate;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
+  double weight_decay = 0.0;
+  bool decoupled = false;      // AdamW: p -= learning_rate * weight_decay * p, instead of g + weight_decay * p
+  Live<uint64_t> step;         // updates done before this one; `at` replaces `value` where given
+  Live<double> gradient_scale{1.0, nullptr};
+};
+
+namespace kernels {
+
+template <class T>
+struct OptimizerKernels {
+  // g' = scale * g + weight_decay * p;  v = momentum * v - learning_rate * g';
+  // p += nesterov ? momentum * v - learning_rate * g' : v.   velocity null: p -= learning_rate * g'
+  void (*sgd)(Context&, int64_t n, T* p, const T* g, T* velocity, const SgdRule&);
+  // Kingma and Ba 2015: m, v moving averages, both bias-corrected with t = step + 1;
+  // p -= learning_rate * m^ / (sqrt(v^) + epsilon)
+  void (*adam)(Context&, int64_t n, T* p, const T* g, T* m, T* v, const AdamRule&);
+  // *sum = or += sum of g^2, in double, in an order fixed by n
+  void (*squared_norm)(Context&, int64_t n, const T* g, Policy, double* sum);
+  // *scale = min(1, clip_norm / sqrt(*sum)); 1 where *sum is 0 or not finite
+  void (*clip_scale)(Context&, const double* sum, double clip_norm, double* scale);
+};
+
+}  // namespace kernels
+}  // namespace nnx

@@ -69,7 +69,7 @@ NNX_INLINE void store(T* p, Vec<T> v) {
 
 template <class T>
 NNX_INLINE Vec<T> broadcast(T value) {
-  return Vec<T>{} + value;
+  return value - Vec<T>{};  // not 0 + value: that turns -0 into 0
 }
 
 // A window that slides over this table is the mask of the first lanes.
@@ -99,7 +99,10 @@ NNX_INLINE Vec<T> load_partial(const T* p, int64_t count) {
 #else
   Vec<T> v{};
   for (int lane = 0; lane < kLanes<T>; ++lane) {
-    if (lane < count) v[lane] = p[lane];
+    if (lane >= count) break;
+    T element;
+    __builtin_memcpy(&element, p + lane, sizeof element);
+    v[lane] = element;
   }
   return v;
 #endif
@@ -117,7 +120,9 @@ NNX_INLINE void store_partial(T* p, Vec<T> v, int64_t count) {
   if constexpr (sizeof(T) == 8) _mm256_maskstore_pd(p, mask, (__m256d)v);
 #else
   for (int lane = 0; lane < kLanes<T>; ++lane) {
-    if (lane < count) p[lane] = v[lane];
+    if (lane >= count) break;
+    const T element = v[lane];
+    __builtin_memcpy(p + lane, &element, sizeof element);
   }
 #endif
 }

@@ -1,0 +1,248 @@
+// Program: training, evaluation and prediction, one call an epoch
+#include "program/program.h"
+
+#include "bindings/arrays.h"
+#include "bindings/init.h"
+#include "core/error.h"
+#include "ops/loss.h"
+#include "program/feed.h"
+
+namespace nnx::bindings {
+namespace {
+
+using program::Feed;
+using program::Graph;
+using program::LossSpec;
+using program::MetricKind;
+using program::MetricSpec;
+using program::OptimizerSpec;
+using program::Parameters;
+using program::Program;
+using program::ProgramOptions;
+using program::RunHooks;
+using program::RunResult;
+using program::Targets;
+
+// An entry of a specification; `fallback` where it is absent or None.
+template <class Value>
+Value entry(const py::dict& specification, const char* key, Value fallback) {
+  if (!specification.contains(key) || specification[key].is_none()) return fallback;
+  return specification[key].cast<Value>();
+}
+
+LossSpec read_loss(const py::dict& specification) {
+  LossSpec loss;
+  const auto kind = entry<std::string>(specification, "kind", "");
+  loss.cross_entropy = kind == "softmax_cross_entropy";
+  if (!loss.cross_entropy) loss.pointwise = ops::parse_pointwise_loss("program", kind);
+  const auto targets = entry<std::string>(specification, "targets", "values");
+  if (targets != "labels" && targets != "one_hot" && targets != "values") {
+    bad_value("program", "targets", "'labels', 'one_hot' or 'values'", "'" + targets + "'");
+  }
+  loss.targets = targets == "labels" ? Targets::labels : targets == "one_hot" ? Targets::one_hot : Targets::values;
+  if (loss.targets == Targets::labels && !loss.cross_entropy) {
+    bad_value("program", "targets", "'values' for this loss", "'labels'");
+  }
+  loss.from_logits = entry(specification, "from_logits", true);
+  loss.delta = entry(specification, "delta", 1.0);
+  ops::check_delta("program", loss.delta);
+  loss.label_smoothing = entry(specification, "label_smoothing", 0.0);
+  ops::check_label_smoothing("program", loss.label_smoothing);
+  const auto reduction = entry<std::string>(specification, "reduction", "mean");
+  if (reduction != "mean" && reduction != "sum") {
+    bad_value("program", "reduction", "'mean' or 'sum'", "'" + reduction + "'");
+  }
+  loss.sum = reduction == "sum";
+  return loss;
+}
+
+OptimizerSpec read_optimizer(const py::dict& specification) {
+  OptimizerSpec optimizer;
+  const auto kind = entry<std::string>(specification, "kind", "");
+  if (kind != "sgd" && kind != "adam" && kind != "adamw") {
+    bad_value("program", "optimizer", "'sgd', 'adam' or 'adamw'", "'" + kind + "'");
+  }
+  optimizer.adam = kind != "sgd";
+  optimizer.decoupled = kind == "adamw";
+  optimizer.momentum = entry(specification, "momentum", 0.0);
+  optimizer.nesterov = entry(specification, "nesterov", false);
+  optimizer.beta1 = entry(specification, "beta1", optimizer.beta1);
+  optimizer.beta2 = entry(specification, "beta2", optimizer.beta2);
+  optimizer.epsilon = entry(specification, "epsilon", optimizer.epsilon);
+  optimizer.weight_decay = entry(specification, "weight_decay", 0.0);
+  const double clip_norm = entry(specification, "clip_norm", -1.0);
+  if (clip_norm > 0.0) optimizer.clip_norm = clip_norm;
+  return optimizer;
+}
+
+MetricSpec read_metric(const py::dict& specification) {
+  const auto kind = entry<std::string>(specification, "kind", "");
+  MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1), entry(specification, "threshold", 0.5)};
+  if (kind == "top_k") return metric;
+  if (kind == "binary") {
+    metric.kind = MetricKind::binary;
+  } else if (kind == "confusion") {
+    metric.kind = MetricKind::confusion;
+  } else if (kind == "binary_confusion") {
+    metric.kind = MetricKind::binary_confusion;
+  } else if (kind == "regression") {
+    metric.kind = MetricKind::regression;
+  } else {
+    bad_value("program", "metrics", "'top_k', 'binary', 'confusion', 'binary_confusion' or 'regression'",
+              "'" + kind + "'");
+  }
+  return metric;
+}
+
+std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int output,
+                                      const std::shared_ptr<Parameters>& parameters, int64_t max_batch, bool training,
+                                      const std::optional<py::dict>& loss, const std::optional<py::dict>& optimizer,
+                                      const std::vector<py::dict>& metrics, uint64_t seed) {
+  ProgramOptions options;
+  if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
+  options.max_batch = max_batch;
+  options.training = training;
+  options.seed = seed;
+  if (loss) options.loss = read_loss(*loss);
+  if (optimizer) options.optimizer = read_optimizer(*optimizer);
+  for (const py::dict& metric : metrics) options.metrics.push_back(read_metric(metric));
+  if (training && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
+  return std::make_unique<Program>(graph, output, parameters, options);
+}
+
+Tensor read_array(const char* where, const char* name, const std::optional<py::array>& array) {
+  return array ? from_numpy(where, name, *array, true) : Tensor();
+}
+
+// Weights of any dtype come in the parameters' own.
+Tensor read_weight(const char* where, const Program& program, const std::optional<py::array>& array) {
+  if (!array) return {};
+  return from_numpy(where, "sample_weight",
+                    py::array(array->attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
+}
+
+RunHooks read_hooks(const std::optional<py::function>& progress, double interval) {
+  RunHooks hooks;
+  hooks.interval = interval;
+  hooks.interrupt = [] {
+    const py::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  };
+  if (progress) {
+    hooks.progress = [function = *progress](const RunResult& result) {
+      const py::gil_scoped_acquire acquired;
+      const py::object stop = function(result.steps, result.samples, result.loss, result.metrics);
+      return !stop.is_none() && stop.cast<bool>();
+    };
+  }
+  return hooks;
+}
+
+py::dict to_dict(const RunResult& result) {
+  py::dict dict;
+  dict["steps"] = result.steps;
+  dict["samples"] = result.samples;
+  dict["loss"] = result.loss;
+  dict["metrics"] = result.metrics;
+  dict["stopped"] = result.stopped;
+  dict["nonfinite"] = py::none();
+  if (result.nonfinite) {
+    py::dict where;
+    where["step"] = result.nonfinite->step;
+    where["layer"] = result.nonfinite->layer;
+    dict["nonfinite"] = where;
+  }
+  return dict;
+}
+
+py::dict train_epoch(Program& program, const py::array& x, const py::array& y,
+                     const std::optional<py::array>& sample_weight, const std::optional<py::array>& order,
+                     int64_t batch_size, const py::array_t<double, py::array::c_style | py::array::forcecast>& rates,
+                     uint64_t first_step, const std::optional<py::function>& progress, double interval) {
+  const char* const where = "train_epoch";
+  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
+  if (!program.options().training) bad_value(where, "program", "one compiled for training", "one that is not");
+  if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
+  const Feed feed = program::make_feed(where, program, tx, ty, weight, rows);
+  const RunHooks hooks = read_hooks(progress, interval);
+  const program::Schedule schedule{rates.data(), rates.size(), first_step};
+  return to_dict(without_gil([&] { return program.train(feed, batch_size, schedule, hooks); }));
+}
+
+double train_step(Program& program, const py::array& x, const py::array& y,
+                  const std::optional<py::array>& sample_weight, double learning_rate, uint64_t step) {
+  const char* const where = "train_step";
+  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor weight = read_weight(where, program, sample_weight);
+  if (!program.options().training) bad_value(where, "program", "one compiled for training", "one that is not");
+  const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
+  const program::Schedule schedule{&learning_rate, 1, step};
+  if (feed.rows == 0) return 0.0;
+  return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
+}
+
+py::dict evaluate(Program& program, const py::array& x, const py::array& y,
+                  const std::optional<py::array>& sample_weight, int64_t batch_size,
+                  const std::optional<py::function>& progress, double interval) {
+  const char* const where = "evaluate";
+  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor weight = read_weight(where, program, sample_weight);
+  if (program.options().training || !program.options().loss) {
+    bad_value(where, "program", "one compiled for inference, with a loss", "another");
+  }
+  const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
+  const RunHooks hooks = read_hooks(progress, interval);
+  return to_dict(without_gil([&] { return program.evaluate(feed, batch_size, hooks); }));
+}
+
+py::array predict(Program& program, const py::array& x, int64_t batch_size,
+                  const std::optional<py::function>& progress, double interval) {
+  const char* const where = "predict";
+  const Tensor tx = from_numpy(where, "x", x, true);
+  if (program.options().training) bad_value(where, "program", "one compiled for inference", "one for training");
+  Feed feed = program::make_feed(where, program, tx, {}, {}, {});
+  const Tensor result =
+      Tensor::empty(program.output_shape().with_leading(feed.rows), program.parameters()->dtype());
+  feed.result = result.raw();
+  const RunHooks hooks = read_hooks(progress, interval);
+  without_gil([&] { program.predict(feed, batch_size, hooks); });
+  return to_numpy(result);
+}
+
+py::dict memory(const Program& program) {
+  const program::MemoryUse use = program.memory();
+  py::dict dict;
+  dict["parameters"] = use.parameters;
+  dict["gradients"] = use.gradients;
+  dict["optimizer"] = use.optimizer;
+  dict["activations"] = use.activations;
+  dict["workspace"] = use.workspace;
+  return dict;
+}
+
+}  // namespace
+
+void init_program(py::module_& m) {
+  py::class_<Program>(m, "Program", "A compiled model: a list of kernel calls over one arena.")
+      .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"), py::arg("max_batch"),
+           py::arg("training"), py::arg("loss") = py::none(), py::arg("optimizer") = py::none(),
+           py::arg("metrics") = std::vector<py::dict>{}, py::arg("seed") = 0)
+      .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
+           py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
+           py::arg("progress") = py::none(), py::arg("interval") = 0.1,
+           "Trains on the rows of `order` in batches, without the GIL.")
+      .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("learning_rate"),
+           py::arg("step"), "Trains on one batch; its loss.")
+      .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("batch_size"),
+           py::arg("progress") = py::none(), py::arg("interval") = 0.1, "Loss and metrics, without updates.")
+      .def("predict", &predict, py::arg("x"), py::arg("batch_size"), py::arg("progress") = py::none(),
+           py::arg("interval") = 0.1, "The model's output for every row.")
+      .def_property_readonly("flops_forward",
+                             [](const Program& p) { return static_cast<int64_t>(p.flops_forward()); })
+      .def_property_readonly("flops_training",
+                             [](const Program& p) { return static_cast<int64_t>(p.flops_training()); })
+      .def("memory", &memory, "Bytes: parameters, gradients, optimizer, activations, workspace.");
+}
+
+}  // namespace nnx::bindings

@@ -1,0 +1,145 @@
+#include "cpu/fill.h"
+#include "cpu/parallel.h"
+#include "cpu/philox_vector.h"
+#include "cpu/put.h"
+#include "cpu/vmath.h"
+
+namespace nnx::cpu::NNX_ISA {
+
+constexpr int64_t kGrain = 8192;  // a multiple of kBatchWords
+
+// body(begin, count, words): words[i] belongs to element begin + i; count <= kBatchWords.
+template <class F>
+NNX_INLINE void for_words(Context& context, int64_t n, const DropoutKey& key, const F& body) {
+  const uint64_t step = key.step.value + (key.step.at != nullptr ? *key.step.at : 0);
+  for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+    alignas(64) uint32_t words[kBatchWords];
+    for (int64_t i = begin; i < end; i += kBatchWords) {
+      philox_batch(static_cast<uint64_t>(i) / 4, key.seed, key.layer, step, words);
+      body(i, min_of(end - i, kBatchWords), static_cast<const uint32_t*>(words));
+    }
+  });
+}
+
+// A word w is kept where w >= round(rate * 2^32), a number of up to 33 bits: where w + offset does not fall
+// below it. Of 0 and 2^32 each is one comparison with a fixed outcome.
+struct Threshold {
+  uint32_t above;  // kept where w > above, or everything
+  bool everything;
+};
+
+static inline Threshold threshold_of(double rate) {
+  const uint64_t threshold = static_cast<uint64_t>(rate * 4294967296.0 + 0.5);
+  return {static_cast<uint32_t>(threshold - 1), threshold == 0};
+}
+
+// Lanes of -1 where kept.
+template <class T>
+NNX_INLINE IntVec<T> kept(const uint32_t* words, Threshold threshold) {
+  if (threshold.everything) return ~IntVec<T>{};
+  UintVec<T> w;
+  if constexpr (sizeof(T) == 4) {
+    __builtin_memcpy(&w, words, sizeof w);
+  } else {
+    typedef uint32_t Half __attribute__((vector_size(kVectorBytes / 2)));
+    Half half;
+    __builtin_memcpy(&half, words, sizeof half);
+    w = __builtin_convertvector(half, UintVec<T>);
+  }
+  return w > threshold.above;
+}
+
+template <class T>
+static void apply(Context& context, int64_t n, const T* x, const DropoutKey& key, Policy policy, T* y) {
+  const Threshold threshold = threshold_of(key.rate);
+  const Vec<T> scale = broadcast(static_cast<T>(1.0 / (1.0 - key.rate)));
+  for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
+    for_vectors<T>(0, count, [&](int64_t i, int64_t lanes) {
+      const Vec<T> scaled = load_some(x + begin + i, lanes) * scale;
+      put(y + begin + i, select<T>(kept<T>(words + i, threshold), scaled, Vec<T>{}), lanes, policy);
+    });
+  });
+}
+
+template <class T>
+static void mask(Context& context, int64_t n, const DropoutKey& key, uint8_t* mask) {
+  const Threshold threshold = threshold_of(key.rate);
+  for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
+    for (int64_t i = 0; i < count; ++i) {
+      mask[begin + i] = (words[i] > threshold.above) | threshold.everything;
+    }
+  });
+}
+
+template <class T>
+static void uniform(Context& context, int64_t n, const DropoutKey& key, double low, double high, T* y) {
+  const double unit = (high - low) / 16777216.0;
+  for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
+    for (int64_t i = 0; i < count; ++i) {
+      y[begin + i] = static_cast<T>(low + unit * static_cast<double>(static_cast<int32_t>(words[i] >> 8)));
+    }
+  });
+}
+
+// sin and cos of 2 pi u for u in [0, 1), within 2^-52: by the nearest quarter turn.
+NNX_INLINE void sincos_turns(Vec<double> u, Vec<double>& sine, Vec<double>& cosine) {
+  constexpr double kSine[] = {6.2831853071795864572,  -41.341702240399636207, 81.605249275948035209,
+                              -76.705859704274550647, 42.058685020160894047,  -15.093804209987113512,
+                              3.7808689593022955184};
+  constexpr double kCosine[] = {1.0,
+                                -19.739208802178716989,
+                                64.939394022667957529,
+                                -85.456817206522712487,
+                                60.24464132886729332,
+                                -26.426250908622135959,
+                                7.9030916877516976361,
+                                -1.6968494702918826806};
+  const double round = MathConstants<double>::kRound;
+  const Vec<double> shifted = u * 4 + round;
+  const IntVec<double> quarter = (IntVec<double>)shifted;
+  const Vec<double> r = u - (shifted - round) * 0.25, z = r * r;
+  const Vec<double> s = r * polynomial(z, kSine), c = polynomial(z, kCosine);
+  const IntVec<double> odd = (quarter & 1) != 0;
+  sine = odd ? c : s;
+  cosine = odd ? s : c;
+  sine = (quarter & 2) != 0 ? -sine : sine;
+  cosine = ((quarter + 1) & 2) != 0 ? -cosine : cosine;
+}
+
+// Elements i and i + 1 are mean + deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
+// 2 pi w_(i+1) / 2^32.
+template <class T>
+static void normal(Context& context, int64_t n, const DropoutKey& key, double mean, double deviation, T* y) {
+  constexpr int kPairs = kLanes<double>;
+  for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
+    for (int64_t i = 0; i < count; i += 2 * kPairs) {
+      Vec<double> radius, turns;
+      for (int lane = 0; lane < kPairs; ++lane) {
+        radius[lane] = (words[i + 2 * lane] + 1.0) * 0x1p-32;
+        turns[lane] = words[i + 2 * lane + 1] * 0x1p-32;
+      }
+      radius = square_root(log<double>(radius) * -2) * deviation;
+      Vec<double> sine, cosine;
+      sincos_turns(turns, sine, cosine);
+      const Vec<double> even = radius * cosine + mean, odd = radius * sine + mean;
+      for (int lane = 0; lane < kPairs; ++lane) {
+        const int64_t at = i + 2 * lane;
+        if (at < count) y[begin + at] = static_cast<T>(even[lane]);
+        if (at + 1 < count) y[begin + at + 1] = static_cast<T>(odd[lane]);
+      }
+    }
+  });
+}
+
+template <class T>
+void fill(kernels::DropoutKernels<T>& table) {
+  table.apply = apply<T>;
+  table.mask = mask<T>;
+  table.uniform = uniform<T>;
+  table.normal = normal<T>;
+}
+
+template void fill(kernels::DropoutKernels<float>&);
+template void fill(kernels::DropoutKernels<double>&);
+
+}  // namespace nnx::cpu::NNX_ISA

@@ -1,0 +1,262 @@
+// Elementary functions of vectors: branch-free, without tables, for float and double.
+//
+// The error bounds, in units in the last place, were measured against double (float, every 61st bit pattern
+// of the whole range) and long double (double, 10^7 random arguments) with and without FMA. They hold with
+// denormals enabled; where the processor flushes them, subnormal results are zero.
+#pragma once
+
+#include "cpu/simd.h"
+
+namespace nnx::cpu::NNX_ISA {
+
+template <class T>
+struct MathConstants;
+
+template <>
+struct MathConstants<float> {
+  static constexpr int kMantissaBits = 23;
+  static constexpr int32_t kBias = 127;
+  static constexpr int32_t kSqrtHalf = 0x3f3504f3;  // the bits of sqrt(1/2)
+  static constexpr float kRound = 12582912.0f;      // 1.5 * 2^23: adding it rounds to an integer
+  static constexpr float kMinNormal = 1.17549435e-38f, kRaise = 33554432.0f;
+  static constexpr int kRaiseBits = 25;
+  static constexpr float kExpLow = -104.0f, kExpHigh = 89.0f, kExpm1Low = -20.0f, kTailHigh = 15.0f;
+  // ln 2 in two parts; a product of the first with an exponent is exact.
+  static constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
+  static constexpr int32_t kUpperHalf = -4096;  // clears the lower half of a significand
+  // (e^r - 1 - r) / r^2 on |r| <= ln 2 / 2
+  static constexpr float kExp[] = {0.5f,          0.16666667f,   0.041666463f,
+                                   0.0083333105f, 0.0013933731f, 0.0001989108f};
+  // (log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2, on |s| <= 0.1716
+  static constexpr float kLog[] = {0.66666687f, 0.3998876f, 0.29580986f};
+  // e^(a^2/2) times the normal tail beyond a, in (a - 4) / (a + 4)
+  static constexpr float kTailCenter = 4.0f;
+  static constexpr float kTail[] = {0.09441064298f,   -0.17039772868f,   0.12437925488f,    -0.07170740515f,
+                                    0.03086474165f,   -0.00849220995f,   0.00050797121366f, 0.00063983874861f,
+                                    -0.000187915182f, -4.9081718316e-5f, 2.7247086109e-5f,  8.5224792201e-6f};
+};
+
+template <>
+struct MathConstants<double> {
+  static constexpr int kMantissaBits = 52;
+  static constexpr int64_t kBias = 1023;
+  static constexpr int64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
+  static constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr double kMinNormal = 2.2250738585072014e-308, kRaise = 18014398509481984.0;
+  static constexpr int kRaiseBits = 54;
+  static constexpr double kExpLow = -746.0, kExpHigh = 710.0, kExpm1Low = -40.0, kTailHigh = 40.0;
+  static constexpr double kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
+  static constexpr int64_t kUpperHalf = -(int64_t{1} << 27);
+  static constexpr double kExp[] = {0.50000000000000010314,     0.1666666666666666746,
+                                    0.041666666666623820532,    0.0083333333333300381973,
+                                    0.0013888888917367080562,   0.00019841269863171556026,
+                                    0.000024801521057868205199, 2.7557268276905696187e-6,
+                                    2.7620201591031548792e-7,   2.5100472505694996003e-8};
+  static constexpr double kLog[] = {0.66666666666666697077, 0.39999999999898890514, 0.28571428626253837606,
+                                    0.22222211089379496214, 0.18182892432536871201, 0.15331611722055007885,
+                                    0.14617807153417324964};
+  static constexpr double kTailCenter = 5.0;
+  static constexpr double kTail[] = {
+      0.076919304975006295877,    -0.1434575552640119724,    0.11606881188600330272,
+      -0.080883877264127361089,   0.047855352284169600565,   -0.023413900487693896097,
+      0.0089913705505980870093,   -0.0023788443566677468527, 0.00021955073754404668565,
+      0.00013427684322654088334,  -6.0427482373019248024e-5, 9.6130678418064918555e-7,
+      6.644419936253439039e-6,    -1.2700784124302811263e-6, -6.7507651513122321171e-7,
+      2.4335323340753376027e-7,   7.7106314902066245092e-8,  -3.9177508747531593151e-8,
+      -1.0996973803321144273e-8,  5.6967296984476831741e-9,  1.8288584887387793986e-9,
+      -5.7215353543926091837e-10, -2.3317088626272374039e-10};
+};
+
+template <class T, int N>
+NNX_INLINE Vec<T> polynomial(Vec<T> x, const T (&coefficients)[N]) {
+  Vec<T> sum = broadcast(coefficients[N - 1]);
+#pragma GCC unroll 24
+  for (int i = N - 2; i >= 0; --i) sum = sum * x + coefficients[i];
+  return sum;
+}
+
+template <class T>
+NNX_INLINE Vec<T> copy_sign(Vec<T> magnitude, Vec<T> sign) {
+  const IntVec<T> sign_bit = (IntVec<T>)broadcast(T(-0.0));
+  return (Vec<T>)(((IntVec<T>)magnitude & ~sign_bit) | ((IntVec<T>)sign & sign_bit));
+}
+
+// 2^n for n in the range of normal numbers.
+template <class T>
+NNX_INLINE Vec<T> power_of_two(IntVec<T> n) {
+  return (Vec<T>)((n + MathConstants<T>::kBias) << MathConstants<T>::kMantissaBits);
+}
+
+// x + low = n ln 2 + r with |r| <= ln 2 / 2; returns e^r - 1. `low` may be a correction to x.
+template <class T>
+NNX_INLINE Vec<T> reduced_expm1(Vec<T> x, Vec<T> low, IntVec<T>& n) {
+  using C = MathConstants<T>;
+  const Vec<T> shifted = x * T(1.44269504088896340736) + C::kRound;
+  const Vec<T> whole = shifted - C::kRound;
+  n = (IntVec<T>)shifted - (IntVec<T>)broadcast(C::kRound);
+  const Vec<T> r = (x - whole * C::kLn2High) + (low - whole * C::kLn2Low);
+  return r + r * r * polynomial(r, C::kExp);
+}
+
+// exp(x + low) where low is small beside x. Two steps of scaling reach both subnormals and the largest
+// numbers.
+template <class T>
+NNX_INLINE Vec<T> exp_sum(Vec<T> x, Vec<T> low) {
+  using C = MathConstants<T>;
+  x = x > C::kExpHigh ? broadcast(C::kExpHigh) : x;
+  x = x < C::kExpLow ? broadcast(C::kExpLow) : x;
+  IntVec<T> n;
+  const Vec<T> e = reduced_expm1<T>(x, low, n) + 1;
+  const IntVec<T> half = (IntVec<T>)((UintVec<T>)(n + 4096) >> 1) - 2048;
+  return e * power_of_two<T>(half) * power_of_two<T>(n - half);
+}
+
+// <= 1.1 ulp
+template <class T>
+NNX_INLINE Vec<T> exp(Vec<T> x) {
+  return exp_sum<T>(x, Vec<T>{});
+}
+
+// exp(x - max) for x <= max, <= 2 ulp: with the rounding error of the difference, which would be multiplied
+// by it.
+template <class T>
+NNX_INLINE Vec<T> exp_below(Vec<T> x, Vec<T> max) {
+  const Vec<T> difference = x - max;
+  const Vec<T> back = difference + max;
+  const Vec<T> lost = (x - back) - (max - (back - difference));
+  return exp_sum<T>(difference, difference < MathConstants<T>::kExpLow ? Vec<T>{} : lost);
+}
+
+// <= 2.5 ulp
+template <class T>
+NNX_INLINE Vec<T> expm1(Vec<T> x) {
+  using C = MathConstants<T>;
+  x = x > C::kExpHigh ? broadcast(C::kExpHigh) : x;
+  x = x < C::kExpm1Low ? broadcast(C::kExpm1Low) : x;
+  IntVec<T> n;
+  const Vec<T> e = reduced_expm1<T>(x, Vec<T>{}, n);
+  const Vec<T> scale = power_of_two<T>(n - 1);  // halved, so that the largest results do not overflow early
+  const Vec<T> sum = (scale * e + (scale - T(0.5))) * 2;
+  return n == 0 ? e : sum;
+}
+
+// <= 3 ulp
+template <class T>
+NNX_INLINE Vec<T> tanh(Vec<T> x) {
+  const Vec<T> e = expm1<T>(absolute<T>(x) * -2);
+  return copy_sign<T>(e / (e + 2), x);
+}
+
+// 1 / (1 + exp(-x)), <= 2.5 ulp
+template <class T>
+NNX_INLINE Vec<T> sigmoid(Vec<T> x) {
+  const Vec<T> e = exp<T>(-absolute<T>(x));
+  return (x < 0 ? e : broadcast(T(1))) / (e + 1);
+}
+
+// log(2^k (1 + f)) + low, for sqrt(1/2) <= 1 + f < sqrt(2)
+template <class T>
+NNX_INLINE Vec<T> log_of_parts(Vec<T> k, Vec<T> f, Vec<T> low) {
+  using C = MathConstants<T>;
+  const Vec<T> s = f / (f + 2);
+  const Vec<T> z = s * s;
+  const Vec<T> half_square = f * f * T(0.5);
+  const Vec<T> rest = s * (half_square + z * polynomial(z, C::kLog));
+  return k * C::kLn2High - ((half_square - (rest + (k * C::kLn2Low + low))) - f);
+}
+
+// x = 2^k (1 + f) for a positive, normal x
+template <class T>
+NNX_INLINE void split_exponent(Vec<T> x, Vec<T>& k, Vec<T>& f) {
+  using C = MathConstants<T>;
+  const IntVec<T> one = (IntVec<T>)broadcast(T(1));
+  const IntVec<T> bits = (IntVec<T>)x + (one - C::kSqrtHalf);
+  const IntVec<T> exponent = (IntVec<T>)((UintVec<T>)bits >> C::kMantissaBits) - C::kBias;
+  k = (Vec<T>)((IntVec<T>)broadcast(C::kRound) + exponent) - C::kRound;
+  const IntVec<T> mantissa_mask = ((IntVec<T>{} + 1) << C::kMantissaBits) - 1;
+  f = (Vec<T>)((bits & mantissa_mask) + C::kSqrtHalf) - 1;
+}
+
+// log(0), log of negative numbers, of infinity and NaN
+template <class T>
+NNX_INLINE Vec<T> log_special(Vec<T> x, Vec<T> result) {
+  const T infinity = __builtin_inf();
+  result = x < infinity ? result : x;
+  result = x == 0 ? broadcast(-infinity) : result;
+  return x < 0 ? broadcast(T(__builtin_nan(""))) : result;
+}
+
+// <= 1 ulp
+template <class T>
+NNX_INLINE Vec<T> log(Vec<T> x) {
+  using C = MathConstants<T>;
+  const IntVec<T> tiny = x < C::kMinNormal;
+  Vec<T> k, f;
+  split_exponent<T>(tiny ? x * C::kRaise : x, k, f);
+  k = tiny ? k - C::kRaiseBits : k;
+  return log_special<T>(x, log_of_parts<T>(k, f, Vec<T>{}));
+}
+
+// log(1 + x), <= 1 ulp
+template <class T>
+NNX_INLINE Vec<T> log1p(Vec<T> x) {
+  const Vec<T> sum = x + 1;
+  Vec<T> k, f;
+  split_exponent<T>(sum, k, f);
+  const Vec<T> lost = (x > 1 ? 1 - (sum - x) : x - (sum - 1)) / sum;
+  const Vec<T> small = log_of_parts<T>(Vec<T>{}, x, Vec<T>{});
+  const Vec<T> large = log_of_parts<T>(k, f, lost);
+  return log_special<T>(sum, k == 0 ? small : large);
+}
+
+// exp(-x^2 / 2), <= 2 ulp: the square in two parts, since its rounding error would be multiplied by it.
+template <class T>
+NNX_INLINE Vec<T> exp_half_square(Vec<T> x) {
+  const Vec<T> high = (Vec<T>)((IntVec<T>)x & MathConstants<T>::kUpperHalf);
+  return exp_sum<T>(high * high * T(-0.5), (x - high) * (x + high) * T(-0.5));
+}
+
+// The normal distribution beyond a >= 0, given exp(-a^2 / 2): (1 - erf(a / sqrt(2))) / 2, <= 6 ulp
+template <class T>
+NNX_INLINE Vec<T> normal_tail(Vec<T> a, Vec<T> exp_half_square_of_a) {
+  using C = MathConstants<T>;
+  return exp_half_square_of_a * polynomial((a - C::kTailCenter) / (a + C::kTailCenter), C::kTail);
+}
+
+// Phi(x) = (1 + erf(x / sqrt(2))) / 2 and its derivative; x within +-kTailHigh
+template <class T>
+NNX_INLINE void normal_distribution(Vec<T> x, Vec<T>& phi, Vec<T>& density) {
+  using C = MathConstants<T>;
+  Vec<T> a = absolute<T>(x);
+  a = a > C::kTailHigh ? broadcast(C::kTailHigh) : a;
+  const Vec<T> e = exp_half_square<T>(a);
+  const Vec<T> tail = normal_tail<T>(a, e);
+  phi = x < 0 ? tail : 1 - tail;
+  density = e * T(0.398942280401432677940);
+}
+
+#if defined(__AVX512F__)
+NNX_INLINE Vec<float> square_root(Vec<float> x) {
+  return (Vec<float>)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)x);
+}
+NNX_INLINE Vec<double> square_root(Vec<double> x) {
+  return (Vec<double>)_mm512_maskz_sqrt_pd(0xFF, (__m512d)x);
+}
+#elif defined(__AVX__)
+NNX_INLINE Vec<float> square_root(Vec<float> x) { return (Vec<float>)_mm256_sqrt_ps((__m256)x); }
+NNX_INLINE Vec<double> square_root(Vec<double> x) { return (Vec<double>)_mm256_sqrt_pd((__m256d)x); }
+#elif defined(__SSE2__)
+NNX_INLINE Vec<float> square_root(Vec<float> x) { return (Vec<float>)_mm_sqrt_ps((__m128)x); }
+NNX_INLINE Vec<double> square_root(Vec<double> x) { return (Vec<double>)_mm_sqrt_pd((__m128d)x); }
+#else
+NNX_INLINE Vec<float> square_root(Vec<float> x) {
+  for (int lane = 0; lane < kLanes<float>; ++lane) x[lane] = __builtin_sqrtf(x[lane]);
+  return x;
+}
+NNX_INLINE Vec<double> square_root(Vec<double> x) {
+  for (int lane = 0; lane < kLanes<double>; ++lane) x[lane] = __builtin_sqrt(x[lane]);
+  return x;
+}
+#endif
+
+}  // namespace nnx::cpu::NNX_ISA

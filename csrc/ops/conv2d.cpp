@@ -1,0 +1,108 @@
+#include "ops/conv2d.h"
+
+#include "ops/checks.h"
+
+namespace nnx::ops {
+
+Conv2dShape conv2d_shape(const char* where, const Shape& x, const Shape& w, const Conv2dOptions& options) {
+  expect_rank(where, "x", x, 4, "(N, H, W, C)");
+  expect_extents(where, "x", x, 1);
+  expect_size(where, "x", x);
+  expect_rank(where, "w", w, 4, "(KH, KW, C / groups, O)");
+  expect_extents(where, "w", w, 0);
+  expect_size(where, "w", w);
+  expect_at_least(where, "groups", options.groups, 1);
+  const int64_t channels = x[3];
+  const int64_t filters = w[3];
+  if (channels % options.groups != 0 || filters % options.groups != 0) {
+    bad_value(where, "groups",
+              detail::concatenate("a divisor of ", channels, " channels and of ", filters, " filters"),
+              options.groups);
+  }
+  if (w[2] != channels / options.groups) {
+    bad_value(where, "w", detail::concatenate("shape (KH, KW, ", channels / options.groups, ", O)"), w);
+  }
+  const WindowOutput out = place_window(where, "w", x[1], x[2],
+                                        {{w[0], w[1]}, options.strides, options.dilation, options.padding});
+  Conv2dShape shape{};
+  shape.n = x[0];
+  shape.h = x[1];
+  shape.w = x[2];
+  shape.c = channels;
+  shape.kh = w[0];
+  shape.kw = w[1];
+  shape.o = filters;
+  shape.stride_h = options.strides.h;
+  shape.stride_w = options.strides.w;
+  shape.pad_top = out.h.padding_begin;
+  shape.pad_left = out.w.padding_begin;
+  shape.dilation_h = options.dilation.h;
+  shape.dilation_w = options.dilation.w;
+  shape.groups = options.groups;
+  shape.oh = out.h.out;
+  shape.ow = out.w.out;
+  return shape;
+}
+
+Shape output_shape(const Conv2dShape& shape) { return {shape.n, shape.oh, shape.ow, shape.o}; }
+
+double conv2d_work(const Conv2dShape& shape) {
+  double work = 2.0;
+  for (const int64_t extent :
+       {shape.n, shape.oh, shape.ow, shape.o, shape.kh, shape.kw, shape.c / shape.groups}) {
+    work *= static_cast<double>(extent);
+  }
+  return work;
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options,
+              Activation activation) {
+  expect_float("conv2d", "x", x);
+  expect_like("conv2d", "w", w, x);
+  const Conv2dShape shape = conv2d_shape("conv2d", x.shape(), w.shape(), options);
+  if (b.defined()) {
+    expect_like("conv2d", "b", b, x);
+    check_bias("conv2d", b.shape(), shape.o);
+  }
+  const Tensor y = Tensor::empty(output_shape(shape), x.dtype(), x.device());
+  Device& device = device_of(x.device());
+  dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto& kernels = device.table<T>().conv2d;
+    run(device, conv2d_work(shape), kernels.workspace(shape), [&](Context& context) {
+      kernels.forward(context, shape, x.data<T>(), w.data<T>(), b.data<T>(), activation, y.data<T>());
+    });
+  });
+  return y;
+}
+
+LayerGradients conv2d_backward(const Tensor& dy, const Tensor& x, const Tensor& w,
+                               const Conv2dOptions& options, bool need_dx) {
+  const char* where = "conv2d_backward";
+  expect_float(where, "x", x);
+  expect_like(where, "w", w, x);
+  expect_like(where, "dy", dy, x);
+  const Conv2dShape shape = conv2d_shape(where, x.shape(), w.shape(), options);
+  expect_shape(where, "dy", dy.shape(), output_shape(shape));
+
+  LayerGradients gradients;
+  if (need_dx) gradients.dx = Tensor::empty(x.shape(), x.dtype(), x.device());
+  gradients.dw = Tensor::empty(w.shape(), x.dtype(), x.device());
+  gradients.db = Tensor::empty({shape.o}, x.dtype(), x.device());
+  Device& device = device_of(x.device());
+  dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto& kernels = device.table<T>().conv2d;
+    run(device, (need_dx ? 2.0 : 1.0) * conv2d_work(shape), kernels.workspace(shape), [&](Context& context) {
+      kernels.backward_weights(context, shape, x.data<T>(), dy.data<T>(), Policy::assign,
+                               gradients.dw.data<T>(), gradients.db.data<T>());
+      if (need_dx) {
+        kernels.backward_input(context, shape, dy.data<T>(), w.data<T>(), {}, Policy::assign,
+                               gradients.dx.data<T>());
+      }
+    });
+  });
+  return gradients;
+}
+
+}  // namespace nnx::ops

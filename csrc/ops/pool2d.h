@@ -1,0 +1,38 @@
+// Max, average and global average pooling.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "core/tensor.h"
+#include "kernels/pool2d.h"
+#include "ops/window.h"
+
+namespace nnx::ops {
+
+struct Pool2dOptions {
+  Pair pool_size{2, 2};
+  std::optional<Pair> strides;  // default: pool_size
+  Padding padding;
+};
+
+// x (N, H, W, C)
+Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options);
+// The same, and every window sees the image and H * W fits the int32 index.
+Pool2dShape max_pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options);
+// (N, OH, OW, C)
+Shape output_shape(const Pool2dShape& shape);
+// x (N, H, W, C) -> (N, C)
+Shape global_avg_pool2d_shape(const char* where, const Shape& x);
+
+// y and index (int32, ih * W + iw)
+std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const Pool2dOptions& options);
+Tensor max_pool2d_backward(const Tensor& dy, const Tensor& index, const Shape& x_shape,
+                           const Pool2dOptions& options);
+Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options, bool count_include_pad);
+Tensor avg_pool2d_backward(const Tensor& dy, const Shape& x_shape, const Pool2dOptions& options,
+                           bool count_include_pad);
+Tensor global_avg_pool2d(const Tensor& x);
+Tensor global_avg_pool2d_backward(const Tensor& dy, const Shape& x_shape);
+
+}  // namespace nnx::ops

@@ -1,0 +1,265 @@
+#include "core/error.h"
+#include "ops/checks.h"
+#include "ops/dense.h"
+#include "program/compiler.h"
+
+namespace nnx::program {
+
+template <class T>
+Compiler<T>::Compiler(Program& program, int output)
+    : program_(program),
+      graph_(*program.graph_),
+      parameters_(*program.parameters_),
+      table_(device_of(parameters_.device()).template table<T>()),
+      output_node_(output),
+      training_(program.options_.training),
+      values_of_nodes_(graph_.nodes().size(), -1),
+      readers_of_nodes_(graph_.nodes().size(), 0),
+      parameter_seen_(parameters_.entries().size(), false) {}
+
+template <class T>
+void Compiler<T>::compile() {
+  lower();
+  if (training_) mark_gradients();
+  emit_input();
+  for (Op& op : ops_) emit_forward(op);
+  if (program_.options_.loss) {
+    emit_targets();
+    emit_loss();
+    emit_metrics();
+  }
+  if (!training_) {
+    emit_predictions();
+  } else {
+    for (size_t i = ops_.size(); i-- > 0;) emit_backward(ops_[i]);
+    emit_update();
+  }
+  count_flops();
+  finish();
+}
+
+// The loss of probabilities is computed from the logits behind them, where the graph shows them.
+template <class T>
+void Compiler<T>::find_loss_node() {
+  loss_node_ = output_node_;
+  const std::optional<LossSpec>& loss = program_.options_.loss;
+  if (!loss || loss->from_logits) return;
+  int id = output_node_;
+  while (graph_.node(id).kind == NodeKind::reshape) id = graph_.node(id).inputs[0];
+  const Node& last = graph_.node(id);
+  if (loss->cross_entropy) {
+    if (last.kind == NodeKind::softmax) {
+      loss_node_ = last.inputs[0];
+    } else {
+      loss_takes_log_ = true;
+    }
+    return;
+  }
+  if (last.activation.kind != ActivationKind::sigmoid) return;
+  if (last.kind == NodeKind::activation) loss_node_ = last.inputs[0];
+  if (last.kind == NodeKind::dense || last.kind == NodeKind::conv2d) loss_node_ = split_node_ = id;
+}
+
+template <class T>
+bool Compiler<T>::needs_output() const {
+  if (!training_ || loss_node_ < 0) return true;
+  for (const MetricSpec& metric : program_.options_.metrics) {
+    if (metric.kind == MetricKind::regression) return true;
+  }
+  return loss_node_ == output_node_ && split_node_ < 0;
+}
+
+template <class T>
+std::vector<bool> Compiler<T>::needed_nodes() const {
+  std::vector<bool> needed(graph_.nodes().size(), false);
+  if (needs_output()) needed[static_cast<size_t>(output_node_)] = true;
+  needed[static_cast<size_t>(loss_node_)] = true;
+  for (size_t id = needed.size(); id-- > 0;) {
+    if (!needed[id]) continue;
+    for (int input : graph_.nodes()[id].inputs) {
+      if (input >= 0) needed[static_cast<size_t>(input)] = true;
+    }
+  }
+  return needed;
+}
+
+template <class T>
+void Compiler<T>::lower() {
+  if (graph_.node(output_node_).kind == NodeKind::parameter) {
+    bad_value("program", "output", "a value that depends on the input", "a parameter");
+  }
+  find_loss_node();
+  const std::vector<bool> needed = needed_nodes();
+  for (size_t id = 0; id < needed.size(); ++id) {
+    if (!needed[id]) continue;
+    for (int input : graph_.nodes()[id].inputs) {
+      if (input >= 0) ++readers_of_nodes_[static_cast<size_t>(input)];
+    }
+  }
+  if (loss_node_ >= 0) ++readers_of_nodes_[static_cast<size_t>(loss_node_)];
+  if (needs_output() && output_node_ != loss_node_) ++readers_of_nodes_[static_cast<size_t>(output_node_)];
+  for (size_t id = 0; id < needed.size(); ++id) {
+    if (needed[id]) lower_node(static_cast<int>(id));
+  }
+  if (loss_value_ < 0) loss_value_ = value_of(loss_node_);
+  if (loss_takes_log_) {
+    log_node_.kind = NodeKind::log;
+    log_node_.shape = graph_.node(loss_node_).shape;
+    log_node_.inputs = {loss_node_};
+    log_node_.scope = "loss";
+    loss_value_ = append_op(log_node_, NodeKind::log, {}, {loss_value_});
+  }
+  output_value_ = needs_output() ? value_of(output_node_) : loss_value_;
+  ++value(loss_value_).readers;
+}
+
+// An activation layer goes into the epilogue of the dense or conv2d layer before it, where nobody else reads that
+// and the backward pass can do without its input.
+template <class T>
+bool Compiler<T>::fuses(int id) const {
+  const Node& node = graph_.node(id);
+  const int before = node.inputs[0];
+  const Node& producer = graph_.node(before);
+  if (producer.kind != NodeKind::dense && producer.kind != NodeKind::conv2d) return false;
+  if (producer.activation.kind != ActivationKind::identity) return false;
+  if (readers_of_nodes_[static_cast<size_t>(before)] != 1) return false;
+  return !(training_ && gradient_reads_input(node.activation.kind));
+}
+
+template <class T>
+int Compiler<T>::append_op(const Node& node, NodeKind kind, Activation activation, std::vector<int> inputs) {
+  for (int input : inputs) ++value(input).readers;
+  values_.push_back({node.elements(), static_cast<int>(ops_.size())});
+  const int output = static_cast<int>(values_.size()) - 1;
+  ops_.push_back({&node, kind, activation, std::move(inputs), output});
+  return output;
+}
+
+template <class T>
+void Compiler<T>::lower_node(int id) {
+  const Node& node = graph_.node(id);
+  int& result = values_of_nodes_[static_cast<size_t>(id)];
+  std::vector<int> inputs;
+  for (int input : node.inputs) {
+    if (input >= 0 && graph_.node(input).kind != NodeKind::parameter) inputs.push_back(value_of(input));
+  }
+  const bool keeps_input = training_ && gradient_reads_input(node.activation.kind);
+  switch (node.kind) {
+    case NodeKind::parameter:
+      return;
+    case NodeKind::input:
+      if (input_value_ >= 0) bad_value("program", "graph", "one input", "two");
+      values_.push_back({node.elements()});
+      result = input_value_ = static_cast<int>(values_.size()) - 1;
+      program_.input_shape_ = node.shape;
+      return;
+    case NodeKind::reshape:
+      result = inputs[0];
+      return;
+    case NodeKind::dropout:
+      result = training_ ? append_op(node, node.kind, {}, inputs) : inputs[0];
+      return;
+    case NodeKind::activation:
+      if (fuses(id)) {
+        ops_[static_cast<size_t>(value(inputs[0]).producer)].activation = node.activation;
+        result = inputs[0];
+      } else {
+        result = append_op(node, node.kind, node.activation, inputs);
+      }
+      return;
+    case NodeKind::dense:
+    case NodeKind::conv2d:
+      if (id != split_node_ && !keeps_input) {
+        result = append_op(node, node.kind, node.activation, inputs);
+        return;
+      }
+      result = append_op(node, node.kind, {}, inputs);
+      if (id == split_node_) loss_value_ = result;
+      if (id != split_node_ || needs_output()) {
+        result = append_op(node, NodeKind::activation, node.activation, {result});
+      }
+      return;
+    default:
+      result = append_op(node, node.kind, {}, inputs);
+  }
+}
+
+template <class T>
+Ref<T> Compiler<T>::parameter_ref(const Node& node, size_t input, Slot slot) {
+  const int id = node.inputs[input];
+  if (id < 0) return {};
+  program_.parameter_cells_.push_back(parameters_.view(graph_.node(id).parameter, slot).raw());
+  return {&program_.parameter_cells_.back()};
+}
+
+template <class T>
+bool Compiler<T>::trains(const Node& node, size_t input) const {
+  const int id = node.inputs[input];
+  return id >= 0 && parameters_.entry(graph_.node(id).parameter).trainable;
+}
+
+template <class T>
+void Compiler<T>::emit_input() {
+  if (input_value_ < 0) bad_value("program", "output", "a value that depends on the input", "one that does not");
+  Value& input = value(input_value_);
+  input.buffer = buffer_of(input.elements);
+  const int64_t columns = input.elements;
+  const Ref<T> to = value_ref(input_value_);
+  auto* const gather = table_.elementwise.gather;
+  emit(
+      Phase::input, "input", {input.buffer},
+      [this_ = &program_, gather, columns, to](Context& context, int64_t n) {
+        const Feed& feed = this_->feed_;
+        const int64_t start = this_->start_;
+        if (feed.order != nullptr) {
+          gather(context, n, columns, feed.x_type, feed.x, feed.order + start, to);
+        } else {
+          const char* const from = static_cast<const char*>(feed.x);
+          gather(context, n, columns, feed.x_type,
+                 from + static_cast<size_t>(start * columns) * size_of(feed.x_type), nullptr, to);
+        }
+      },
+      input.buffer, columns);
+}
+
+template <class T>
+void Compiler<T>::emit_predictions() {
+  const int64_t columns = value(output_value_).elements;
+  const Ref<T> from = value_ref(output_value_);
+  auto* const copy = table_.elementwise.copy_strided;
+  emit(Phase::output, "output", {value(output_value_).buffer},
+       [this_ = &program_, copy, columns, from](Context& context, int64_t n) {
+         T* const to = static_cast<T*>(this_->feed_.result) + this_->start_ * columns;
+         copy(context, {n, columns, columns, columns}, from, Policy::assign, to);
+       });
+}
+
+template <class T>
+void Compiler<T>::count_flops() {
+  for (const Op& op : ops_) {
+    const Node& node = *op.node;
+    double forward = static_cast<double>(node.elements());
+    if (op.kind == NodeKind::dense) {
+      forward *= 2.0 * static_cast<double>(input_shape(op).back());
+    } else if (op.kind == NodeKind::conv2d) {
+      forward *= 2.0 * static_cast<double>(graph_.node(node.inputs[1]).shape.elements(0, 3));
+    }
+    program_.flops_forward_ += forward;
+    const bool engine = op.kind == NodeKind::dense || op.kind == NodeKind::conv2d;
+    const bool both = engine && value(op.inputs[0]).wants_gradient;
+    program_.flops_training_ += forward * (both ? 3.0 : 2.0);
+  }
+}
+
+template <class T>
+void Compiler<T>::finish() {
+  program_.memory_.allocate(parameters_.device());
+  if (program_.workspace_bytes_ > 0) {
+    program_.workspace_ = Tensor::empty({program_.workspace_bytes_}, DType::uint8, parameters_.device());
+  }
+}
+
+template class Compiler<float>;
+template class Compiler<double>;
+
+}  // namespace nnx::program

@@ -1,0 +1,273 @@
+#include <tuple>
+
+#include "ops/dense.h"
+#include "program/compiler.h"
+
+namespace nnx::program {
+
+template <class T>
+void Compiler<T>::mark_gradients() {
+  for (const Op& op : ops_) {
+    bool wanted = false;
+    for (int input : op.inputs) wanted = wanted || value(input).wants_gradient;
+    for (size_t i = 0; i < op.node->inputs.size(); ++i) {
+      const int id = op.node->inputs[i];
+      const bool parameter = id >= 0 && graph_.node(id).kind == NodeKind::parameter;
+      wanted = wanted || (parameter && trains(*op.node, i));
+    }
+    value(op.output).wants_gradient = wanted;
+  }
+}
+
+template <class T>
+std::pair<int, Policy> Compiler<T>::contribute(int id) {
+  Value& v = value(id);
+  if (v.gradient >= 0) return {v.gradient, Policy::accumulate};
+  v.gradient = buffer_of(v.elements);
+  return {v.gradient, Policy::assign};
+}
+
+template <class T>
+std::pair<int, Policy> Compiler<T>::contribute_in_place(int id, int from) {
+  Value& v = value(id);
+  if (v.gradient >= 0) return {v.gradient, Policy::accumulate};
+  v.gradient = from;
+  return {from, Policy::assign};
+}
+
+template <class T>
+int Compiler<T>::inner_layer(int id) const {
+  const Value* v = &values_[static_cast<size_t>(id)];
+  if (v->producer < 0 || v->readers != 1) return -1;
+  const Op* op = &ops_[static_cast<size_t>(v->producer)];
+  if (op->kind == NodeKind::max_pool2d) {
+    // A maximum's derivative is that of the point it was taken from, and its value is that point's value.
+    v = &values_[static_cast<size_t>(op->inputs[0])];
+    if (v->producer < 0 || v->readers != 1) return -1;
+    op = &ops_[static_cast<size_t>(v->producer)];
+  }
+  const bool fused = (op->kind == NodeKind::dense || op->kind == NodeKind::conv2d) &&
+                     op->activation.kind != ActivationKind::identity;
+  return fused && !v->gradient_is_inner ? static_cast<int>(op - ops_.data()) : -1;
+}
+
+template <class T>
+Activation Compiler<T>::claim_inner(int id, Policy policy) {
+  const int layer = policy == Policy::assign ? inner_layer(id) : -1;
+  if (layer < 0) return {};
+  const Op& op = ops_[static_cast<size_t>(layer)];
+  value(op.output).gradient_is_inner = true;
+  return op.activation;
+}
+
+template <class T>
+void Compiler<T>::apply_inner(const Op& layer, const std::string& scope, int saved_value, int gradient) {
+  const Ref<T> dy = ref(gradient), saved = value_ref(saved_value);
+  const int64_t elements = value(saved_value).elements;
+  emit(Phase::backward, scope, {gradient, value(saved_value).buffer},
+       [=, activation = layer.activation, kernel = table_.activation.backward](Context& context, int64_t n) {
+         kernel(context, n * elements, dy, saved, activation, Policy::assign, dy);
+       });
+  value(layer.output).gradient_is_inner = true;
+}
+
+template <class T>
+Policy Compiler<T>::parameter_policy(const Node& node, size_t input) {
+  const auto index = static_cast<size_t>(graph_.node(node.inputs[input]).parameter);
+  const bool seen = parameter_seen_[index];
+  parameter_seen_[index] = true;
+  return seen ? Policy::accumulate : Policy::assign;
+}
+
+template <class T>
+void Compiler<T>::emit_backward(const Op& op) {
+  if (!value(op.output).wants_gradient || value(op.output).gradient < 0) return;
+  switch (op.kind) {
+    case NodeKind::dense:
+      return emit_dense_backward(op);
+    case NodeKind::conv2d:
+      return emit_conv2d_backward(op);
+    case NodeKind::max_pool2d:
+    case NodeKind::avg_pool2d:
+    case NodeKind::global_avg_pool2d:
+      return emit_pool2d_backward(op);
+    case NodeKind::batch_norm:
+    case NodeKind::local_response_norm:
+      return emit_norm_backward(op);
+    default:
+      return emit_elementwise_backward(op);
+  }
+}
+
+template <class T>
+void Compiler<T>::emit_weights_backward(
+    const Op& op, int64_t rows, int64_t outputs,
+    std::function<void(Context&, int64_t, Policy, T*, T*)> kernel) {
+  const Node& node = *op.node;
+  const int x_buffer = value(op.inputs[0]).buffer, dy_buffer = value(op.output).gradient;
+  const bool kernel_trains = trains(node, 1), bias_trains = trains(node, 2);
+  const Policy kernel_policy = kernel_trains ? parameter_policy(node, 1) : Policy::assign;
+  const Policy bias_policy = bias_trains ? parameter_policy(node, 2) : Policy::assign;
+  const bool together = kernel_trains && bias_trains && kernel_policy == bias_policy;
+  if (kernel_trains) {
+    const Ref<T> dw = parameter_ref(node, 1, Slot::gradient);
+    const Ref<T> db = together ? parameter_ref(node, 2, Slot::gradient) : Ref<T>{};
+    emit(Phase::backward, node.scope, {x_buffer, dy_buffer},
+         [=](Context& context, int64_t n) { kernel(context, n, kernel_policy, dw, db); });
+  }
+  if (bias_trains && !together) {
+    const Ref<T> dy = ref(dy_buffer), db = parameter_ref(node, 2, Slot::gradient);
+    emit(Phase::backward, node.scope, {dy_buffer},
+         [=, gradient = table_.elementwise.bias_gradient](Context& context, int64_t n) {
+           gradient(context, n * rows, outputs, dy, bias_policy, db);
+         });
+  }
+}
+
+template <class T>
+void Compiler<T>::emit_dense_backward(const Op& op) {
+  const Node& node = *op.node;
+  if (op.activation.kind != ActivationKind::identity && !value(op.output).gradient_is_inner) {
+    apply_inner(op, node.scope, op.output, value(op.output).gradient);
+  }
+  const DenseShape sample =
+      ops::dense_shape("dense", input_shape(op).with_leading(1), graph_.node(node.inputs[1]).shape);
+  const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
+  const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
+  emit_weights_backward(op, sample.rows, sample.out,
+                        [=, kernel = table_.dense.backward_weights](Context& context, int64_t n, Policy policy,
+                                                                    T* dw, T* db) {
+                          kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, policy, dw, db);
+                        });
+  if (!value(input).wants_gradient) return;
+  const auto [dx_buffer, policy] = contribute(input);
+  const Activation inner = claim_inner(input, policy);
+  const Ref<T> w = parameter_ref(node, 1), dx = ref(dx_buffer);
+  const bool claimed = inner.kind != ActivationKind::identity;
+  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, claimed ? value(input).buffer : -1},
+       [=, policy = policy, kernel = table_.dense.backward_input](Context& context, int64_t n) {
+         kernel(context, {sample.rows * n, sample.in, sample.out}, dy, w,
+                {inner, claimed ? static_cast<const T*>(x) : nullptr}, policy, dx);
+       });
+}
+
+template <class T>
+void Compiler<T>::emit_conv2d_backward(const Op& op) {
+  const Node& node = *op.node;
+  if (op.activation.kind != ActivationKind::identity && !value(op.output).gradient_is_inner) {
+    apply_inner(op, node.scope, op.output, value(op.output).gradient);
+  }
+  const Conv2dShape shape = ops::conv2d_shape("conv2d", input_shape(op).with_leading(1),
+                                              graph_.node(node.inputs[1]).shape, node.conv2d);
+  const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
+  const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
+  emit_weights_backward(op, shape.oh * shape.ow, shape.o,
+                        [=, kernel = table_.conv2d.backward_weights](Context& context, int64_t n, Policy policy,
+                                                                     T* dw, T* db) {
+                          Conv2dShape actual = shape;
+                          actual.n = n;
+                          kernel(context, actual, x, dy, policy, dw, db);
+                        });
+  if (!value(input).wants_gradient) return;
+  const auto [dx_buffer, policy] = contribute(input);
+  const Activation inner = claim_inner(input, policy);
+  const Ref<T> w = parameter_ref(node, 1), dx = ref(dx_buffer);
+  const bool claimed = inner.kind != ActivationKind::identity;
+  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, claimed ? value(input).buffer : -1},
+       [=, policy = policy, kernel = table_.conv2d.backward_input](Context& context, int64_t n) {
+         Conv2dShape actual = shape;
+         actual.n = n;
+         kernel(context, actual, dy, w, {inner, claimed ? static_cast<const T*>(x) : nullptr}, policy, dx);
+       });
+}
+
+template <class T>
+void Compiler<T>::emit_pool2d_backward(const Op& op) {
+  const Node& node = *op.node;
+  const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
+  if (op.kind == NodeKind::max_pool2d) {
+    // Cheaper before the gradient is spread over the larger image.
+    const int layer = inner_layer(op.output);
+    if (layer >= 0) apply_inner(ops_[static_cast<size_t>(layer)], node.scope, op.output, dy_buffer);
+  }
+  const auto [dx_buffer, policy_now] = contribute(input);
+  const Policy policy = policy_now;
+  const Ref<T> dy = ref(dy_buffer), dx = ref(dx_buffer);
+  const Shape image = input_shape(op).with_leading(1);
+  if (op.kind == NodeKind::global_avg_pool2d) {
+    emit(Phase::backward, node.scope, {dy_buffer, dx_buffer},
+         [=, pixels = image[1] * image[2], channels = image[3],
+          kernel = table_.pool2d.global_average_backward](Context& context, int64_t n) {
+           kernel(context, n, pixels, channels, dy, policy, dx);
+         });
+    return;
+  }
+  const Pool2dShape shape = ops::pool2d_shape(name_of(op.kind), image, node.pool2d);
+  if (op.kind == NodeKind::avg_pool2d) {
+    emit(Phase::backward, node.scope, {dy_buffer, dx_buffer},
+         [=, count_include_pad = node.count_include_pad, kernel = table_.pool2d.average_backward](
+             Context& context, int64_t n) {
+           Pool2dShape actual = shape;
+           actual.n = n;
+           kernel(context, actual, count_include_pad, dy, policy, dx);
+         });
+    return;
+  }
+  const auto index = program_.memory_.template ref<int32_t>(op.saved);
+  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, op.saved},
+       [=, kernel = table_.pool2d.max_backward](Context& context, int64_t n) {
+         Pool2dShape actual = shape;
+         actual.n = n;
+         kernel(context, actual, dy, index, policy, dx);
+       });
+}
+
+template <class T>
+void Compiler<T>::emit_norm_backward(const Op& op) {
+  const Node& node = *op.node;
+  const int input = op.inputs[0], dy_buffer = value(op.output).gradient, x_buffer = value(input).buffer;
+  const Ref<T> x = ref(x_buffer), dy = ref(dy_buffer);
+  if (op.kind == NodeKind::local_response_norm) {
+    const auto [dx_buffer, policy_now] = contribute(input);
+    const Policy policy = policy_now;
+    const Ref<T> dx = ref(dx_buffer);
+    emit(Phase::backward, node.scope, {x_buffer, dy_buffer, dx_buffer},
+         [=, response = node.response, kernel = table_.norm.local_response_norm_backward](Context& context,
+                                                                                        int64_t n) {
+           LocalResponseNormShape shape = response;
+           shape.pixels *= n;
+           kernel(context, shape, dy, x, policy, dx);
+         });
+    return;
+  }
+  const int64_t channels = node.shape.back(), rows = node.elements() / channels;
+  int dx_buffer = -1;
+  Policy policy_x = Policy::assign;
+  if (value(input).wants_gradient) std::tie(dx_buffer, policy_x) = contribute(input);
+  // The kernel writes both sums; those nobody trains go to a buffer of their own.
+  int spare[2] = {-1, -1};
+  Ref<T> sums[2];
+  Policy policies[2] = {Policy::assign, Policy::assign};
+  for (size_t i = 0; i < 2; ++i) {
+    if (trains(node, i + 1)) {
+      sums[i] = parameter_ref(node, i + 1, Slot::gradient);
+      policies[i] = parameter_policy(node, i + 1);
+    } else {
+      spare[i] = program_.memory_.add(channels * static_cast<int64_t>(sizeof(T)));
+      sums[i] = ref(spare[i]);
+    }
+  }
+  const Ref<T> dx = ref(dx_buffer), gamma = parameter_ref(node, 1), dgamma = sums[0], dbeta = sums[1];
+  const Ref<T> mean = ref(op.saved), inverse = ref(op.saved_second);
+  const Policy policy = spare[1] < 0 ? policies[1] : policies[0];
+  emit(Phase::backward, node.scope,
+       {x_buffer, dy_buffer, dx_buffer, op.saved, op.saved_second, spare[0], spare[1]},
+       [=, kernel = table_.norm.batch_norm_backward](Context& context, int64_t n) {
+         kernel(context, {rows * n, channels}, dy, x, gamma, mean, inverse, policy_x, dx, policy, dgamma, dbeta);
+       });
+}
+
+template class Compiler<float>;
+template class Compiler<double>;
+
+}  // namespace nnx::program

@@ -1,0 +1,148 @@
+// From graph to program, in three walks: lower (fold reshapes and activations away), emit the forward pass and the
+// loss, emit the backward pass and the update. Buffers get their places last.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include "program/program.h"
+
+namespace nnx::program {
+
+template <class T>
+class Compiler {
+ public:
+  Compiler(Program& program, int output);
+  void compile();
+
+ private:
+  using Step = Program::Step;
+  using Phase = Program::Phase;
+
+  // An array the program computes; nodes that only rename one (reshape) share it.
+  struct Value {
+    int64_t elements;   // per sample
+    int producer = -1;  // op; -1: the input
+    int readers = 0;    // ops and the loss
+    int buffer = -1;
+    bool wants_gradient = false;
+    int gradient = -1;                   // buffer, once something has contributed
+    bool gradient_is_inner = false;      // it is already that before the producer's activation
+  };
+
+  struct Op {
+    const Node* node;
+    NodeKind kind;
+    Activation activation;    // fused behind dense and conv2d; the activation itself of NodeKind::activation
+    std::vector<int> inputs;  // values
+    int output;               // value
+    // What the backward pass finds here: max_pool2d's index; batch_norm's mean and inverse.
+    int saved = -1, saved_second = -1;
+  };
+
+  // compile.cpp
+  void lower();
+  void find_loss_node();
+  std::vector<bool> needed_nodes() const;
+  void lower_node(int id);
+  int append_op(const Node& node, NodeKind kind, Activation activation, std::vector<int> inputs);
+  bool fuses(int id) const;
+  bool needs_output() const;
+  int value_of(int id) const { return values_of_nodes_[static_cast<size_t>(id)]; }
+  // The per-sample shape of an op's input as the op sees it.
+  const Shape& input_shape(const Op& op, size_t input = 0) const {
+    return graph_.node(op.node->inputs[input]).shape;
+  }
+  void emit_input();
+  void emit_predictions();
+  void count_flops();
+  void finish();
+
+  // compile_forward.cpp
+  void emit_forward(Op& op);
+  void emit_dense(const Op& op);
+  void emit_conv2d(const Op& op);
+  void emit_pool2d(Op& op);
+  void emit_batch_norm(Op& op);
+  void emit_elementwise(const Op& op);
+
+  // compile_loss.cpp
+  void emit_targets();
+  void emit_loss();
+  void emit_loss_kernel();
+  void emit_metrics();
+
+  // compile_backward.cpp
+  void mark_gradients();
+  void emit_backward(const Op& op);
+  void emit_dense_backward(const Op& op);
+  void emit_conv2d_backward(const Op& op);
+  void emit_pool2d_backward(const Op& op);
+  void emit_norm_backward(const Op& op);
+  void emit_elementwise_backward(const Op& op);
+  void emit_update();
+  // The gradient buffer of a value and whether this contribution starts or adds to it.
+  std::pair<int, Policy> contribute(int value);
+  // The same, but a first contribution may take over `from`, which nobody reads afterwards.
+  std::pair<int, Policy> contribute_in_place(int value, int from);
+  // The layer whose fused activation was applied to this value and nothing but a max-pool has come after; -1: none.
+  // Its derivative can then be taken from the value itself.
+  int inner_layer(int value) const;
+  // Tells a kernel that computes value's whole gradient to multiply by that derivative on its way out.
+  Activation claim_inner(int value, Policy policy);
+  void apply_inner(const Op& layer, const std::string& scope, int saved_value, int gradient);
+  Policy parameter_policy(const Node& node, size_t input);
+  void emit_weights_backward(const Op& op, int64_t rows, int64_t outputs,
+                             std::function<void(Context&, int64_t n, Policy, T* dw, T* db)> kernel);
+
+  // Appends a step. `uses`: the buffers it reads or writes.
+  template <class F>
+  void emit(Phase phase, const std::string& layer, std::initializer_list<int> uses, F run, int result = -1,
+            int64_t elements = 0) {
+    const int index = static_cast<int>(program_.steps_.size());
+    for (int buffer : uses) {
+      if (buffer >= 0) program_.memory_.touch(buffer, index);
+    }
+    Step step;
+    step.layer = layer;
+    step.phase = phase;
+    step.run = std::move(run);
+    if (result >= 0) step.result = program_.memory_.ref<void>(result);
+    step.elements = elements;
+    program_.steps_.push_back(std::move(step));
+  }
+
+  int buffer_of(int64_t elements, size_t element_size = sizeof(T)) {
+    return program_.memory_.add(elements * program_.options_.max_batch * static_cast<int64_t>(element_size));
+  }
+  Ref<T> ref(int buffer) const { return buffer < 0 ? Ref<T>{} : program_.memory_.ref<T>(buffer); }
+  Ref<T> value_ref(int value) const { return ref(values_[static_cast<size_t>(value)].buffer); }
+  Value& value(int id) { return values_[static_cast<size_t>(id)]; }
+  // A parameter of a node, by its place among the node's inputs; empty for an absent bias.
+  Ref<T> parameter_ref(const Node& node, size_t input, Slot slot = Slot::value);
+  bool trains(const Node& node, size_t input) const;
+  void want_workspace(int64_t bytes) {
+    program_.workspace_bytes_ = std::max(program_.workspace_bytes_, bytes);
+  }
+
+  Program& program_;
+  const Graph& graph_;
+  Parameters& parameters_;
+  const kernels::Table<T>& table_;
+  int output_node_;
+  bool training_;
+
+  std::vector<int> values_of_nodes_;   // -1: not computed
+  std::vector<int> readers_of_nodes_;  // in the graph
+  std::vector<Value> values_;
+  std::vector<Op> ops_;
+  int input_value_ = -1, loss_value_ = -1, output_value_ = -1;
+  int loss_node_ = -1;                 // the node whose value the loss reads
+  int split_node_ = -1;                // a layer whose fused activation the loss wants to see behind
+  bool loss_takes_log_ = false;        // of probabilities that no softmax of the graph made
+  Node log_node_;
+  std::vector<bool> parameter_seen_;   // has had a first gradient contribution
+  int target_buffer_ = -1, weight_buffer_ = -1;
+};
+
+}  // namespace nnx::program

@@ -1,0 +1,102 @@
+// What a model's forward pass does, traced once: nodes with shapes, per sample (no batch axis).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/shape.h"
+#include "ops/conv2d.h"
+#include "ops/norm.h"
+#include "ops/pool2d.h"
+
+namespace nnx::program {
+
+enum class NodeKind {
+  input,
+  parameter,
+  dense,
+  conv2d,
+  max_pool2d,
+  avg_pool2d,
+  global_avg_pool2d,
+  activation,
+  softmax,
+  log_softmax,
+  log,
+  dropout,
+  batch_norm,
+  local_response_norm,
+  add,
+  multiply,
+  scale,
+  concat,
+  reshape,
+  normalize,
+};
+
+const char* name_of(NodeKind kind);
+
+struct Node {
+  NodeKind kind;
+  std::string scope;        // the layer it belongs to
+  Shape shape;              // per sample; of a parameter: its own
+  std::vector<int> inputs;  // nodes: values first, then parameters; -1 for an absent bias
+  int parameter = -1;       // index into Parameters, for a parameter node
+
+  // Attributes; each kind reads its own.
+  Activation activation;
+  ops::Conv2dOptions conv2d;
+  ops::Pool2dOptions pool2d;
+  bool count_include_pad = false;
+  double factor = 1.0;       // scale
+  double rate = 0.0;         // dropout
+  uint32_t layer = 0;        // dropout
+  double momentum = 0.0, epsilon = 0.0;  // batch_norm
+  LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
+  int64_t axis = 0;          // concat: per-sample axis
+
+  int64_t elements() const { return shape.elements(); }
+};
+
+class Graph {
+ public:
+  // Nodes added from now on belong to the layer of this name.
+  void scope(std::string name) { scope_ = std::move(name); }
+
+  int input(const Shape& shape);
+  int parameter(int index, const Shape& shape);
+  int dense(int x, int w, int b, Activation activation);
+  int conv2d(int x, int w, int b, const ops::Conv2dOptions& options, Activation activation);
+  int max_pool2d(int x, const ops::Pool2dOptions& options);
+  int avg_pool2d(int x, const ops::Pool2dOptions& options, bool count_include_pad);
+  int global_avg_pool2d(int x);
+  int activation(int x, Activation activation);
+  int softmax(int x);
+  int log_softmax(int x);
+  int log(int x);
+  int dropout(int x, double rate, uint32_t layer);
+  int batch_norm(int x, int gamma, int beta, int mean, int variance, double momentum, double epsilon);
+  int local_response_norm(int x, int64_t size, double alpha, double beta, double k);
+  int add(int a, int b);
+  int multiply(int a, int b);
+  int scale(int x, double factor);
+  int concat(const std::vector<int>& xs, int64_t axis);  // axis 0 is the batch, which it may not be
+  int reshape(int x, const Shape& shape);
+  int normalize(int x, int mean, int deviation);
+
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node& node(int id) const;  // ValueError for an id that is none
+  // Floating-point operations of a node's forward pass, per sample.
+  double flops(int id) const;
+
+ private:
+  int append(NodeKind kind, const Shape& shape, std::vector<int> inputs);
+  // The shape of a value node, with a batch of one in front.
+  Shape batched(const char* where, int id) const;
+  void expect_channels(const char* where, const char* name, int id, int64_t channels) const;
+
+  std::vector<Node> nodes_;
+  std::string scope_;
+};
+
+}  // namespace nnx::program

@@ -1,0 +1,264 @@
+#include "program/program.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "core/error.h"
+#include "cpu/runtime/threads.h"
+#include "program/compiler.h"
+
+namespace nnx::program {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Steps longer than this are watched for interrupts from inside, at the price of a barrier per kernel.
+constexpr double kWatchedFlops = 2e9;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <class T>
+bool all_finite(const void* data, int64_t count) {
+  const T* const values = static_cast<const T*>(data);
+  for (int64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(values[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Parameters> parameters,
+                 const ProgramOptions& options)
+    : graph_(std::move(graph)), parameters_(std::move(parameters)), options_(options) {
+  output_shape_ = graph_->node(output).shape;
+  if (parameters_->dtype() == DType::float64) {
+    Compiler<double>(*this, output).compile();
+  } else {
+    Compiler<float>(*this, output).compile();
+  }
+  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics,
+                        Phase::backward, Phase::update});
+  evaluate_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics});
+  predict_list_ = select({Phase::input, Phase::forward, Phase::output});
+}
+
+Program::~Program() = default;
+
+Program::List Program::select(std::initializer_list<Phase> phases) const {
+  List list;
+  for (const Step& step : steps_) {
+    for (Phase phase : phases) {
+      if (step.phase == phase) list.push_back(&step);
+    }
+  }
+  return list;
+}
+
+MemoryUse Program::memory() const {
+  const auto element = static_cast<int64_t>(size_of(parameters_->dtype()));
+  const int64_t trainable = parameters_->trainable_elements() * element;
+  int64_t states = 0;
+  if (options_.optimizer) states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
+  return {parameters_->elements() * element, options_.training ? trainable : 0, states * trainable, memory_.bytes(),
+          workspace_bytes_};
+}
+
+// The state of one run; rank 0 advances it between steps, everyone reads it after the barrier.
+struct Program::Run {
+  Run(Program& the_program, const List& the_list, const Schedule& the_schedule, const RunHooks& the_hooks,
+      int64_t the_batch_size, bool has_loss, bool is_watched)
+      : program(the_program),
+        list(the_list),
+        schedule(the_schedule),
+        hooks(the_hooks),
+        batch_size(the_batch_size),
+        with_loss(has_loss),
+        watched(is_watched) {}
+
+  Program& program;
+  const List& list;
+  const Schedule& schedule;
+  const RunHooks& hooks;
+  int64_t batch_size;
+  bool with_loss;
+  bool watched;
+
+  RunResult result;
+  double loss_sum = 0.0;
+  int64_t rows_now = 0;
+  bool ended = false;
+  bool interrupted = false;
+  std::exception_ptr error;
+  Clock::time_point last_report = Clock::now(), last_check = last_report;
+  int64_t steps_to_check = 1, check_every = 1;
+
+  void begin_step() {
+    StepState& state = program.state_;
+    program.start_ = result.samples;
+    rows_now = std::min(batch_size, program.feed_.rows - result.samples);
+    if (rows_now == 0) {
+      ended = true;
+      return;
+    }
+    state.step = schedule.first_step + static_cast<uint64_t>(result.steps);
+    if (schedule.count > 0) {
+      state.learning_rate = schedule.learning_rates[std::min(result.steps, schedule.count - 1)];
+    }
+  }
+
+  void end_step() {
+    if (with_loss) {
+      loss_sum += program.state_.loss * static_cast<double>(rows_now);
+      program.watches_loss_ = !program.nonfinite_;
+    }
+    ++result.steps;
+    result.samples += rows_now;
+    if (hooks.interval <= 0.0) {
+      report();
+    } else if (--steps_to_check <= 0) {
+      check_clock();
+    }
+  }
+
+  // Reading the clock costs more than the step of a very small network: read it about once a millisecond.
+  void check_clock() {
+    const double passed = seconds_since(last_check);
+    last_check = Clock::now();
+    if (passed < 5e-4) {
+      check_every *= 2;
+    } else if (passed > 2e-3 && check_every > 1) {
+      check_every /= 2;
+    }
+    steps_to_check = check_every;
+    if (seconds_since(last_report) >= hooks.interval) report();
+  }
+
+  void update_result() {
+    result.loss = result.samples > 0 ? loss_sum / static_cast<double>(result.samples) : 0.0;
+    result.metrics = program.metrics_;
+    result.nonfinite = program.nonfinite_;
+  }
+
+  void report() {
+    try {
+      if (hooks.interrupt) hooks.interrupt();
+      if (hooks.progress) {
+        update_result();
+        if (hooks.progress(result)) {
+          result.stopped = true;
+          ended = true;
+        }
+      }
+    } catch (...) {
+      error = std::current_exception();
+      ended = true;
+    }
+    last_report = Clock::now();
+  }
+
+  // Between the kernels of a long step, until a parameter has been written: a step is done or not done.
+  void watch() {
+    if (!hooks.interrupt || seconds_since(last_report) < 0.1) return;
+    last_report = Clock::now();
+    try {
+      hooks.interrupt();
+    } catch (...) {
+      error = std::current_exception();
+      interrupted = ended = true;
+    }
+  }
+
+  static void wait(Context& context) {
+    if (context.size > 1) team_barrier(context);
+  }
+
+  void operator()(Context& context) {
+    if (context.rank == 0) begin_step();
+    wait(context);
+    while (!ended) {
+      bool whole = true;
+      for (const Step* step : list) {
+        if (watched && step->phase != Phase::update) {
+          if (context.rank == 0) watch();
+          wait(context);
+          if (interrupted) {
+            whole = false;
+            break;
+          }
+        }
+        step->run(context, rows_now);
+      }
+      if (context.rank == 0 && whole) {
+        end_step();
+        if (!ended) begin_step();
+      }
+      wait(context);
+    }
+  }
+};
+
+RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, const Schedule& schedule,
+                       const RunHooks& hooks, bool with_loss, double flops) {
+  const std::unique_lock<std::mutex> lock(in_use_);
+  if (batch_size < 1 || batch_size > options_.max_batch) {
+    bad_value("program", "batch_size", detail::concatenate("a size in [1, ", options_.max_batch, "]"), batch_size);
+  }
+  feed_ = feed;
+  start_ = 0;
+  nonfinite_.reset();
+  watches_loss_ = true;
+  for (std::vector<double>& sums : metrics_) std::fill(sums.begin(), sums.end(), 0.0);
+  const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
+  Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
+  device_of(parameters_->device()).run(work, workspace_.raw(), std::ref(run));
+  if (run.error) std::rethrow_exception(run.error);
+  run.update_result();
+  if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {
+    run.result.stopped = hooks.progress(run.result);
+  }
+  return run.result;
+}
+
+RunResult Program::train(const Feed& feed, int64_t batch_size, const Schedule& schedule, const RunHooks& hooks) {
+  return run(train_list_, feed, batch_size, schedule, hooks, true, flops_training_);
+}
+
+RunResult Program::evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
+  return run(evaluate_list_, feed, batch_size, {}, hooks, options_.loss.has_value(), flops_forward_);
+}
+
+RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
+  return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
+}
+
+// Called by the whole team after the loss. On the first loss that is not finite, finds the layer whose output is the
+// first to be so: runs the list up to here once more on one thread, since other arrays may lie by now where the outputs
+// were, and leaves every array as it was.
+void Program::watch_loss(Context& context, int64_t rows) {
+  if (std::isfinite(state_.loss) || !watches_loss_) return;
+  if (context.rank == 0) {
+    Context alone;
+    alone.scratch = context.scratch;
+    alone.partials = context.partials;
+    alone.workspace = context.workspace;
+    nonfinite_ = NonFinite{state_.step, "loss"};
+    bool found = false;
+    for (const Step& step : steps_) {
+      if (step.phase == Phase::watch) break;
+      if (step.phase == Phase::output) continue;
+      step.run(alone, rows);
+      const void* const data = step.result;
+      if (found || data == nullptr) continue;
+      const int64_t count = rows * step.elements;
+      found = parameters_->dtype() == DType::float64 ? !all_finite<double>(data, count)
+                                                     : !all_finite<float>(data, count);
+      if (found) nonfinite_->layer = step.layer;
+    }
+  }
+  if (context.size > 1) team_barrier(context);
+}
+
+}  // namespace nnx::program

@@ -1,0 +1,176 @@
+// A compiled model: a flat list of kernel calls whose buffers lie in one arena. A step of training is one pass over
+// the list; an epoch is one call, in one parallel region.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/loss.h"
+#include "program/graph.h"
+#include "program/memory_plan.h"
+#include "program/parameters.h"
+
+namespace nnx::program {
+
+enum class Targets { labels, one_hot, values };
+
+struct LossSpec {
+  bool cross_entropy = false;  // softmax cross-entropy; else pointwise
+  PointwiseLoss pointwise = PointwiseLoss::mean_squared_error;
+  Targets targets = Targets::values;
+  bool from_logits = true;  // of the two cross-entropies
+  double delta = 1.0;
+  double label_smoothing = 0.0;
+  bool sum = false;  // reduction "sum" instead of "mean"
+};
+
+struct OptimizerSpec {
+  bool adam = false;
+  double momentum = 0.0;
+  bool nesterov = false;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
+  bool decoupled = false;
+  double weight_decay = 0.0;
+  std::optional<double> clip_norm;
+};
+
+enum class MetricKind { top_k, binary, confusion, binary_confusion, regression };
+
+struct MetricSpec {
+  MetricKind kind;
+  int64_t k = 1;
+  double threshold = 0.5;
+};
+
+struct ProgramOptions {
+  int64_t max_batch = 1;
+  bool training = false;
+  std::optional<LossSpec> loss;
+  std::optional<OptimizerSpec> optimizer;
+  std::vector<MetricSpec> metrics;
+  uint64_t seed = 0;
+};
+
+// The arrays a run reads; their shapes and labels have been checked.
+struct Feed {
+  int64_t rows = 0;
+  const void* x = nullptr;
+  DType x_type = DType::float32;
+  const void* y = nullptr;
+  DType y_type = DType::float32;
+  const void* weight = nullptr;    // of the parameters' dtype
+  const int64_t* order = nullptr;  // (rows), or null for 0, 1, 2, ...
+  void* result = nullptr;          // predictions, of the parameters' dtype
+};
+
+struct Schedule {
+  const double* learning_rates = nullptr;  // one per step; the last one goes on
+  int64_t count = 0;
+  uint64_t first_step = 0;
+};
+
+struct NonFinite {
+  uint64_t step;
+  std::string layer;
+};
+
+struct RunResult {
+  int64_t steps = 0, samples = 0;
+  double loss = 0.0;  // mean over the batches, weighted by their sizes
+  std::vector<std::vector<double>> metrics;
+  bool stopped = false;
+  std::optional<NonFinite> nonfinite;
+};
+
+struct RunHooks {
+  // Called about every `interval` seconds (0: after every step) and at the end; true stops. May throw.
+  std::function<bool(const RunResult&)> progress;
+  double interval = 0.1;
+  // Called a few times a second, inside long steps too; throws to interrupt.
+  std::function<void()> interrupt;
+};
+
+struct MemoryUse {
+  int64_t parameters, gradients, optimizer, activations, workspace;  // bytes
+};
+
+class Program {
+ public:
+  Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Parameters> parameters,
+          const ProgramOptions& options);
+  ~Program();
+
+  RunResult train(const Feed& feed, int64_t batch_size, const Schedule& schedule, const RunHooks& hooks);
+  RunResult evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
+  RunResult predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
+
+  const ProgramOptions& options() const { return options_; }
+  const std::shared_ptr<Parameters>& parameters() const { return parameters_; }
+  const Shape& input_shape() const { return input_shape_; }
+  const Shape& output_shape() const { return output_shape_; }
+  // Of a target, per sample; with labels 1, and `classes` bounds them.
+  int64_t target_elements() const { return target_elements_; }
+  int64_t classes() const { return classes_; }
+  double flops_forward() const { return flops_forward_; }    // per sample
+  double flops_training() const { return flops_training_; }  // per sample
+  MemoryUse memory() const;
+
+ private:
+  template <class T>
+  friend class Compiler;
+
+  enum class Phase { input, forward, targets, loss, watch, metrics, output, backward, update };
+
+  struct Step {
+    std::string layer;
+    Phase phase;
+    std::function<void(Context&, int64_t rows)> run;
+    Ref<void> result;      // what the step computes, of the parameters' dtype; may be empty
+    int64_t elements = 0;  // of it, per sample
+  };
+
+  // What the kernels of a step read besides their buffers.
+  struct StepState {
+    uint64_t step = 0;
+    double learning_rate = 0.0;
+    double loss = 0.0;
+    double squared_norm = 0.0;
+    double gradient_scale = 1.0;
+  };
+
+  struct Run;
+  using List = std::vector<const Step*>;
+
+  RunResult run(const List& list, const Feed& feed, int64_t batch_size, const Schedule& schedule,
+                const RunHooks& hooks, bool with_loss, double flops);
+  List select(std::initializer_list<Phase> phases) const;
+  void watch_loss(Context& context, int64_t rows);
+
+  std::shared_ptr<Graph> graph_;
+  std::shared_ptr<Parameters> parameters_;
+  ProgramOptions options_;
+  Shape input_shape_, output_shape_;
+  int64_t target_elements_ = 0, classes_ = 0;
+  double flops_forward_ = 0.0, flops_training_ = 0.0;
+
+  MemoryPlan memory_;
+  std::deque<void*> parameter_cells_;  // what refs to parameters point at
+  Tensor workspace_;
+  int64_t workspace_bytes_ = 0;
+  std::vector<Step> steps_;
+  List train_list_, evaluate_list_, predict_list_;
+  std::vector<std::vector<double>> metrics_;  // raw sums
+  StepState state_;
+  Feed feed_;          // of the run going on
+  int64_t start_ = 0;  // its row the next step begins at
+  bool watches_loss_ = true;  // no loss of this run has been other than finite before this step
+  std::optional<NonFinite> nonfinite_;
+  std::mutex in_use_;
+};
+
+}  // namespace nnx::program

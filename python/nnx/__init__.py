@@ -1,0 +1,122 @@
+"""nnx trains neural networks: layers, losses and optimizers in C++, driven from Python.
+
+import nnx
+
+x, y = nnx.datasets.load_digits()
+model = nnx.models.lenet((8, 8, 1), 10)
+model.compile(nnx.SGD(0.05, momentum=0.9), "cross_entropy", ["accuracy"])
+model.fit(x, y, epochs=10, validation_split=0.2)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from nnx import (
+    callbacks,
+    cuda,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    schedules,
+)
+from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
+from nnx.callbacks import Callback, History
+from nnx.layers import (
+    ELU,
+    GELU,
+    Add,
+    AvgPool2D,
+    BatchNorm,
+    Concat,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2D,
+    Layer,
+    LeakyReLU,
+    LocalResponseNorm,
+    MaxPool2D,
+    Normalize,
+    ReLU,
+    Reshape,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Step,
+    Tanh,
+)
+from nnx.model import Model
+from nnx.optimizers import SGD, Adam, AdamW
+from nnx.seeds import set_seed
+from nnx.sequential import Sequential
+
+if TYPE_CHECKING:
+    from nnx import plots
+
+__version__: str = info()["version"]
+
+
+def __getattr__(name: str) -> Any:
+    # matplotlib is not imported before a picture is asked for
+    if name == "plots":
+        return importlib.import_module("nnx.plots")
+    raise AttributeError(f"module 'nnx' has no attribute {name!r}")
+
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Add",
+    "AvgPool2D",
+    "BatchNorm",
+    "Callback",
+    "Concat",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2D",
+    "History",
+    "Layer",
+    "LeakyReLU",
+    "LocalResponseNorm",
+    "MaxPool2D",
+    "Model",
+    "Normalize",
+    "ReLU",
+    "Reshape",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Step",
+    "Tanh",
+    "Tensor",
+    "callbacks",
+    "cuda",
+    "datasets",
+    "from_dlpack",
+    "get_num_threads",
+    "info",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "plots",
+    "schedules",
+    "set_num_threads",
+    "set_seed",
+    "tensor",
+]

@@ -1,0 +1,92 @@
+"""Labelled images for the command line, from what `--data` names."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnx import data, datasets
+from nnx._types import NDArray
+
+HELD_OUT = 0.2  # of data that come without a test part
+
+
+@dataclass
+class Images:
+    """Images (N, H, W, C) and labels (N,), to train on and held out."""
+
+    x_train: NDArray
+    y_train: NDArray
+    x_test: NDArray
+    y_test: NDArray
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return int(max(self.y_train.max(), self.y_test.max())) + 1
+
+
+def load(name: str, seed: int) -> Images:
+    """The images that `name` means: "digits", a folder of IDX files, or a .npz file."""
+    if name == "digits":
+        return _split(*datasets.load_digits(), seed)
+    path = Path(name)
+    if path.is_dir():
+        (x_train, y_train), (x_test, y_test) = datasets.load_idx_folder(path)
+        return _checked(x_train, y_train, x_test, y_test, name)
+    if not path.exists():
+        raise FileNotFoundError(f"--data: expected 'digits', a folder or a .npz file, and there is no {name}")
+    return _load_npz(path, seed)
+
+
+def _load_npz(path: Path, seed: int) -> Images:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise ValueError("it holds a single array")
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: expected a .npz file of plain arrays: {error}") from None
+    if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
+        x_train, y_train, x_test, y_test = (arrays[n] for n in ("x_train", "y_train", "x_test", "y_test"))
+        return _checked(x_train, y_train, x_test, y_test, str(path))
+    names = ("x", "y") if "x" in arrays else ("x_train", "y_train")
+    if not set(names) <= arrays.keys():
+        found = ", ".join(arrays) or "none"
+        raise ValueError(f"{path}: expected arrays x, y or x_train, y_train, x_test, y_test; found {found}")
+    return _split(arrays[names[0]], arrays[names[1]], seed, str(path))
+
+
+def _split(x: NDArray, y: NDArray, seed: int, name: str = "digits") -> Images:
+    x, y = _images(x, name), _labels(y, len(x), name)
+    train, held_out = data.split(len(x), HELD_OUT, y, seed)
+    return Images(x[train], y[train], x[held_out], y[held_out])
+
+
+def _checked(x_train: NDArray, y_train: NDArray, x_test: NDArray, y_test: NDArray, name: str) -> Images:
+    x_train, x_test = _images(x_train, name), _images(x_test, name)
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            f"{name}: expected training and test images of one size, "
+            f"got {x_train.shape[1:]} and {x_test.shape[1:]}"
+        )
+    return Images(x_train, _labels(y_train, len(x_train), name), x_test, _labels(y_test, len(x_test), name))
+
+
+def _images(x: NDArray, name: str) -> NDArray:
+    x = data.features(x)
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim not in (2, 4) or len(x) == 0:
+        raise ValueError(f"{name}: expected images (N, H, W, C) or rows (N, features), got shape {x.shape}")
+    return x
+
+
+def _labels(y: NDArray, samples: int, name: str) -> NDArray:
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.shape != (samples,):
+        raise ValueError(f"{name}: expected a label for each of {samples} images, got shape {y.shape}")
+    return data.labels(data.as_array(y, "y"), 1 << 16, f"labels of {name}")

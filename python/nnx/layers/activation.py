@@ -1,0 +1,115 @@
+"""Activations as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from nnx import ops
+from nnx.layers.base import Layer
+from nnx.ops.activation import FUSED
+
+ActivationLike: TypeAlias = str | Callable[[Any], Any] | None
+
+
+class Step(Layer):
+    """1 where x >= 0, else 0. Its gradient is 0: nothing in front of it learns."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.step`."""
+        return ops.step(x)
+
+
+class Sigmoid(Layer):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.sigmoid`."""
+        return ops.sigmoid(x)
+
+
+class Tanh(Layer):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.tanh`."""
+        return ops.tanh(x)
+
+
+class ReLU(Layer):
+    """max(x, 0)."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.relu`."""
+        return ops.relu(x)
+
+
+class LeakyReLU(Layer):
+    """x where x > 0, else negative_slope * x."""
+
+    def __init__(self, negative_slope: float = 0.01, name: str | None = None) -> None:
+        super().__init__(name)
+        self.negative_slope = float(negative_slope)
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.leaky_relu`."""
+        return ops.leaky_relu(x, self.negative_slope)
+
+
+class ELU(Layer):
+    """x where x > 0, else alpha * (exp(x) - 1)."""
+
+    def __init__(self, alpha: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.alpha = float(alpha)
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.elu`."""
+        return ops.elu(x, self.alpha)
+
+
+class GELU(Layer):
+    """x * (1 + erf(x / sqrt(2))) / 2."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.gelu`."""
+        return ops.gelu(x)
+
+
+class SiLU(Layer):
+    """x * sigmoid(x)."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.silu`."""
+        return ops.silu(x)
+
+
+class Softmax(Layer):
+    """exp(x) / sum of exp(x) along the last axis."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.softmax`."""
+        return ops.softmax(x)
+
+
+def split(where: str, activation: ActivationLike) -> tuple[str | None, Callable[[Any], Any] | None]:
+    """A layer's `activation`, as the name its op takes and a function to call after the op.
+
+    `activation` is a name (Keras's "linear" and "softmax" among them), a layer, or a function of `nnx.ops`.
+    """
+    if activation is None or activation in ("linear", "identity"):
+        return None, None
+    if isinstance(activation, str):
+        if activation == "softmax":
+            return None, ops.softmax
+        if activation == "log_softmax":
+            return None, ops.log_softmax
+        if activation not in FUSED:
+            known = ", ".join([*FUSED, "softmax", "log_softmax"])
+            raise ValueError(f"{where}: argument 'activation' expected one of {known}, got {activation!r}")
+        return activation, None
+    if not callable(activation):
+        raise TypeError(
+            f"{where}: argument 'activation' expected a name or a function, got {type(activation).__name__}"
+        )
+    return None, activation

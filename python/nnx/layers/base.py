@@ -1,0 +1,136 @@
+"""The base of all layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnx import initializers
+from nnx._core import Tensor
+from nnx._types import Shape
+from nnx.initializers import InitializerLike
+from nnx.symbol import Symbol
+from nnx.weight import Weight
+
+
+class Layer:
+    """Something with weights and a `forward`.
+
+    To write one, make the weights in `build` with `add_weight`, and use them in `forward` with `nnx.ops`:
+
+        class Scaled(nnx.Layer):
+            def build(self, input_shape):
+                self.kernel = self.add_weight("kernel", (input_shape[-1], 8), "he_normal")
+
+            def forward(self, x):
+                return nnx.ops.dense(x, self.kernel) * 0.5
+    """
+
+    # False keeps the weights as they are; takes effect at the next compile.
+    trainable: bool = True
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or not name or "." in name):
+            raise ValueError(f"argument 'name' expected a non-empty str without dots, got {name!r}")
+        self.given_name = name
+        self.built = False
+        self.own_weights: list[Weight] = []
+
+    @property
+    def name(self) -> str:
+        """The name given, or the class's: "dense", "max_pool2d"."""
+        return self.given_name or snake_case(type(self).__name__)
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights, those of inner layers included; none before the layer is built."""
+        return list(dict.fromkeys(w for _, layer in self.walk() for w in layer.own_weights))
+
+    def children(self) -> Iterator[tuple[str, Layer]]:
+        """The layers held as attributes, or in lists, tuples and dicts that are; with their names."""
+        for attribute, value in vars(self).items():
+            yield from _layers_in(attribute, value)
+
+    def walk(self) -> Iterator[tuple[str, Layer]]:
+        """The layer itself under the name "", and every layer inside it once, "block.conv2d"."""
+        yield from self._walk("", set())
+
+    def _walk(self, path: str, seen: set[int]) -> Iterator[tuple[str, Layer]]:
+        if "own_weights" not in vars(self):
+            raise RuntimeError(f"{type(self).__name__}.__init__ has to call super().__init__() first")
+        seen.add(id(self))
+        yield path, self
+        for name, child in self.children():
+            if id(child) not in seen:
+                yield from child._walk(f"{path}.{name}" if path else name, seen)
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Shape,
+        initializer: InitializerLike = "glorot_uniform",
+        trainable: bool = True,
+    ) -> Weight:
+        """A new weight of this layer; for use in `build`."""
+        weight = Weight(name, tuple(int(n) for n in shape), initializers.get(initializer), trainable)
+        self.own_weights.append(weight)
+        return weight
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the weights for inputs of this shape, given without the batch axis."""
+
+    def forward(self, x: Any) -> Any:
+        """The layer's output, from a Symbol or an array."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x)")
+
+    def __call__(self, x: Any) -> Any:
+        """`forward`, after building the layer where that has not happened.
+
+        Arrays that are neither float32 nor float64, and those whose dtype is not that of the layer's weights,
+        are converted.
+        """
+        if isinstance(x, Symbol):
+            with x.trace.scope(self):
+                self.ensure_built(x.sample_shape)
+                return self.forward(x)
+        if not isinstance(x, Tensor):
+            x = self._as_floats(x)
+        self.ensure_built(x.shape[1:])
+        return self.forward(x)
+
+    def ensure_built(self, input_shape: Shape) -> None:
+        """Builds the layer unless it is built."""
+        if not self.built:
+            self.build(tuple(input_shape))
+            self.built = True
+
+    def _as_floats(self, x: Any) -> Any:
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{self.name}: argument 'x' expected real numbers, got dtype {array.dtype}")
+        weights = self.weights
+        if weights:
+            return array.astype(weights[0].numpy().dtype, copy=False)
+        return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
+    if isinstance(value, Layer):
+        yield value.given_name or name, value
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _layers_in(f"{name}.{number}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _layers_in(f"{name}.{key}", item)
+
+
+def snake_case(name: str) -> str:
+    """Conv2D -> conv2d, MaxPool2D -> max_pool2d, LeakyReLU -> leaky_relu."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()

@@ -1,0 +1,148 @@
+"""Element-wise activations: any shape in, the same shape out."""
+
+from __future__ import annotations
+
+from nnx import _core
+from nnx._types import Array, Concrete
+from nnx.symbol import Symbol
+
+# What dense and conv2d can do on their way out, with each activation's default parameter.
+FUSED = {
+    "identity": 0.0,
+    "step": 0.0,
+    "sigmoid": 0.0,
+    "tanh": 0.0,
+    "relu": 0.0,
+    "leaky_relu": 0.01,
+    "elu": 1.0,
+    "gelu": 0.0,
+    "silu": 0.0,
+}
+
+
+def fused(name: str | None) -> tuple[str, float]:
+    """Kind and parameter of an activation that is given by name; ValueError for a name unknown."""
+    name = name or "identity"
+    if name not in FUSED:
+        raise ValueError(f"argument 'activation' expected None or one of {', '.join(FUSED)}, got {name!r}")
+    return name, FUSED[name]
+
+
+def _node(x: Symbol, kind: str, alpha: float = 0.0) -> Symbol:
+    return x.derive(x.trace.graph.activation(x.node, kind, alpha), kind)
+
+
+def step(x: Array) -> Array:
+    """1 where x >= 0, else 0: the perceptron's threshold (Rosenblatt 1958).
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "step") if isinstance(x, Symbol) else _core.step(x)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow for any x.
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "sigmoid") if isinstance(x, Symbol) else _core.sigmoid(x)
+
+
+def tanh(x: Array) -> Array:
+    """The hyperbolic tangent.
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "tanh") if isinstance(x, Symbol) else _core.tanh(x)
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0) (Nair and Hinton 2010); NaN stays NaN.
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "relu") if isinstance(x, Symbol) else _core.relu(x)
+
+
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """`x` where x > 0, else negative_slope * x (Maas et al. 2013).
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+        ValueError: where negative_slope is not finite.
+    """
+    if isinstance(x, Symbol):
+        return _node(x, "leaky_relu", negative_slope)
+    return _core.leaky_relu(x, negative_slope)
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """`x` where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+        ValueError: where alpha is not finite.
+    """
+    return _node(x, "elu", alpha) if isinstance(x, Symbol) else _core.elu(x, alpha)
+
+
+def gelu(x: Array) -> Array:
+    """`x * (1 + erf(x / sqrt(2))) / 2` (Hendrycks and Gimpel 2016), the exact form.
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "gelu") if isinstance(x, Symbol) else _core.gelu(x)
+
+
+def silu(x: Array) -> Array:
+    """`x * sigmoid(x)` (Elfwing et al. 2018), also called swish.
+
+    Raises:
+        TypeError: where x is not float32 or float64.
+    """
+    return _node(x, "silu") if isinstance(x, Symbol) else _core.silu(x)
+
+
+def step_backward(dy: Concrete, y: Concrete) -> Concrete:
+    """The gradient of `step`: 0 everywhere. dy and y = step(x) have one shape."""
+    return _core.step_backward(dy, y)
+
+
+def sigmoid_backward(dy: Concrete, y: Concrete) -> Concrete:
+    """`dx = dy * y * (1 - y)`. dy and y = sigmoid(x) have one shape and dtype."""
+    return _core.sigmoid_backward(dy, y)
+
+
+def tanh_backward(dy: Concrete, y: Concrete) -> Concrete:
+    """`dx = dy * (1 - y^2)`. dy and y = tanh(x) have one shape and dtype."""
+    return _core.tanh_backward(dy, y)
+
+
+def relu_backward(dy: Concrete, y: Concrete) -> Concrete:
+    """`dx = dy` where y > 0, else 0. dy and y = relu(x) have one shape and dtype."""
+    return _core.relu_backward(dy, y)
+
+
+def leaky_relu_backward(dy: Concrete, y: Concrete, negative_slope: float = 0.01) -> Concrete:
+    """`dx = dy` where y > 0, else negative_slope * dy. dy and y = leaky_relu(x) have one shape and dtype."""
+    return _core.leaky_relu_backward(dy, y, negative_slope)
+
+
+def elu_backward(dy: Concrete, y: Concrete, alpha: float = 1.0) -> Concrete:
+    """`dx = dy` where y > 0, else dy * (y + alpha). dy and y = elu(x) have one shape and dtype."""
+    return _core.elu_backward(dy, y, alpha)
+
+
+def gelu_backward(dy: Concrete, x: Concrete) -> Concrete:
+    """The gradient of `gelu`, from its input x: dy * (Phi(x) + x * phi(x)), Phi and phi of the standard normal."""
+    return _core.gelu_backward(dy, x)
+
+
+def silu_backward(dy: Concrete, x: Concrete) -> Concrete:
+    """The gradient of `silu`, from its input x: dy * s * (1 + x * (1 - s)), s = sigmoid(x)."""
+    return _core.silu_backward(dy, x)

@@ -1,0 +1,78 @@
+"""Two-dimensional convolution, NHWC (cross-correlation, as is usual in neural networks)."""
+
+from __future__ import annotations
+
+from nnx import _core
+from nnx._types import Array, Concrete, Operand, Padding, Pair
+from nnx.ops.activation import fused
+from nnx.symbol import Symbol
+
+
+def conv2d(
+    x: Array,
+    w: Operand,
+    b: Operand = None,
+    strides: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Array:
+    """activation(x * w + b): y[n,i,j,o] = b[o] + sum over p,q,c of x[n, i*s + p*d, j*s + q*d, c] w[p,q,c,o].
+
+    Args:
+        x: (N, H, W, C).
+        w: (KH, KW, C / groups, O).
+        b: (O,), or None for no bias.
+        strides: an int or (down, across).
+        padding: "valid" (none), "same" (output ceil(H / stride), the odd point at the end), an int, (ph, pw),
+            or ((top, bottom), (left, right)).
+        dilation: distance between the window's points, an int or (down, across).
+        groups: the channels and outputs are cut into this many groups that do not see each other.
+        activation: as for `dense`.
+
+    Returns:
+        (N, OH, OW, O), OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit, or a number is out of range.
+    """
+    if isinstance(x, Symbol):
+        kind, alpha = fused(activation)
+        weight, bias = x.parameter(w, "w"), x.parameter(b, "b")
+        node = x.trace.graph.conv2d(x.node, weight, bias, strides, padding, dilation, groups, kind, alpha)
+        return x.derive(node, kind)
+    return _core.conv2d(x, w, b, strides, padding, dilation, groups, activation)
+
+
+def conv2d_backward(
+    dy: Concrete,
+    x: Concrete,
+    w: Operand,
+    strides: Pair = 1,
+    padding: Padding = "valid",
+    dilation: Pair = 1,
+    groups: int = 1,
+    need_dx: bool = True,
+) -> tuple[Concrete | None, Concrete, Concrete]:
+    """Gradients of `conv2d` without activation.
+
+    Args:
+        dy: (N, OH, OW, O).
+        x: (N, H, W, C).
+        w: (KH, KW, C / groups, O).
+        strides: as given to `conv2d`, like `padding`, `dilation` and `groups`.
+        padding: see `strides`.
+        dilation: see `strides`.
+        groups: see `strides`.
+        need_dx: False leaves dx out (None).
+
+    Returns:
+        dx (N, H, W, C), dw (KH, KW, C / groups, O), db (O,).
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit, or a number is out of range.
+    """
+    return _core.conv2d_backward(dy, x, w, strides, padding, dilation, groups, need_dx)

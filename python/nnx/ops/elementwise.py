@@ -1,0 +1,80 @@
+"""Sums, products, concatenation: what joins the branches of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nnx import _core
+from nnx._types import Array, Operand
+from nnx.symbol import Symbol
+
+
+def add(a: Array, b: Array) -> Array:
+    """A + b, of one shape.
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes differ.
+    """
+    return a + b if isinstance(a, Symbol) else _core.add(a, b)
+
+
+def multiply(a: Array, b: Array) -> Array:
+    """A * b element by element, of one shape.
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes differ.
+    """
+    return a * b if isinstance(a, Symbol) else _core.multiply(a, b)
+
+
+def concat(arrays: Sequence[Any], axis: int = -1) -> Any:
+    """The arrays one after the other along an axis; they are equal in all others.
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit, or there are no arrays.
+    """
+    if len(arrays) > 0 and isinstance(arrays[0], Symbol):
+        first = arrays[0]
+        return first.derive(first.trace.graph.concat([x.node for x in arrays], axis))
+    return _core.concat(list(arrays), axis)
+
+
+def normalize(x: Array, mean: Operand, deviation: Operand) -> Array:
+    """(x - mean) / deviation, per channel.
+
+    Args:
+        x: (..., C).
+        mean: (C,).
+        deviation: (C,).
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit.
+    """
+    if isinstance(x, Symbol):
+        mean_node, deviation_node = x.parameter(mean, "mean"), x.parameter(deviation, "deviation")
+        return x.derive(x.trace.graph.normalize(x.node, mean_node, deviation_node))
+    return _core.normalize(x, mean, deviation)
+
+
+def reshape(x: Any, shape: Sequence[int]) -> Any:
+    """Every sample of x (N, ...) in another shape, given without the batch axis; one extent may be -1.
+
+    Raises:
+        ValueError: where the number of elements differs.
+    """
+    if isinstance(x, Symbol):
+        return x.derive(x.trace.graph.reshape(x.node, tuple(shape)), x.activation)
+    if isinstance(x, _core.Tensor):
+        return _core.tensor(reshape(x.numpy(), shape), device=x.device)
+    array = np.asarray(x)
+    if -1 in shape and array.shape[0] == 0:
+        known = -int(np.prod(shape))
+        shape = [int(np.prod(array.shape[1:])) // known if extent == -1 else extent for extent in shape]
+    return array.reshape((array.shape[0], *shape))

@@ -1,0 +1,83 @@
+"""What is told on the way: sums that become loss and metrics, and the callbacks' hooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnx import programs
+from nnx._types import NDArray
+from nnx.callbacks import CallbackList
+from nnx.metrics import Setting
+
+if TYPE_CHECKING:
+    from nnx.model import Model
+
+INTERVAL = 0.1  # seconds between reports
+
+
+@dataclass
+class Totals:
+    """Sums over the samples of an epoch or an evaluation so far."""
+
+    samples: int = 0
+    steps: int = 0
+    loss: float = 0.0  # times samples
+    counts: list[NDArray] = field(default_factory=list)
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Adds what one call of the core has summed up."""
+        counts = [np.asarray(count, dtype=np.float64) for count in result["metrics"]]
+        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)] if self.counts else counts
+        self.samples += result["samples"]
+        self.steps += result["steps"]
+        self.loss += result["loss"] * result["samples"]
+
+    def logs(self, model: Model, what: Setting) -> dict[str, Any]:
+        """Loss and metrics by name."""
+        logs: dict[str, Any] = {"loss": self.loss / max(1, self.samples)}
+        by_spec = list(zip(programs.metric_specs(model, what), self.counts, strict=True))
+        for metric in model.metrics:
+            counts = next(counts for spec, counts in by_spec if spec == metric.spec(what))
+            logs[metric.name] = metric.result(counts, self.samples, what)
+        return logs
+
+
+class Reporter:
+    """Turns the core's reports into hooks of callbacks."""
+
+    def __init__(self, hooks: CallbackList, kind: str) -> None:
+        self.hooks = hooks
+        self.kind = kind  # "train", "test" or "predict"
+        begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        self.per_step = hooks.overrides(begin, end)
+        self.interval = 0.0 if self.per_step else INTERVAL
+        self._last = time.monotonic()
+
+    def begin(self) -> None:
+        """Before the first step."""
+        self.batch_begin(0)
+
+    def batch_begin(self, batch: int) -> None:
+        """Before a step."""
+        if self.per_step:
+            self.hooks.call(f"on_{self.kind}_batch_begin", batch, None)
+
+    def report(self, steps: int, samples: int, logs: Callable[[], dict[str, Any]], more: bool) -> None:
+        """After `steps` steps, or some time."""
+        now = time.monotonic()
+        due = self.kind == "train" and (not more or now - self._last >= INTERVAL / 2)
+        if not (self.per_step or due):
+            return
+        values = logs()
+        if self.per_step:
+            self.hooks.call(f"on_{self.kind}_batch_end", steps - 1, values)
+        if due:
+            self._last = now
+            self.hooks.call("on_train_progress", samples, values)
+        if more:
+            self.batch_begin(steps)

@@ -1,0 +1,123 @@
+"""Where samples come from while a model trains: arrays, or an iterable of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnx import data
+from nnx._types import ClassWeight, NDArray, Shape
+from nnx.data import TargetKind
+from nnx.tracing import Traced
+
+if TYPE_CHECKING:
+    from nnx.model import Model
+
+
+@dataclass
+class Arrays:
+    """Checked arrays, as the core takes them; `rows` is the part that is meant, None for all."""
+
+    x: NDArray
+    y: NDArray
+    kind: TargetKind
+    weight: NDArray | None
+    rows: npt.NDArray[np.int64] | None = None
+
+    @property
+    def samples(self) -> int:
+        """The number of samples meant."""
+        return len(self.x) if self.rows is None else len(self.rows)
+
+    def split(self, share: float, seed: int) -> tuple[Arrays, Arrays]:
+        """A part to train on, without a copy, and a copied part to validate with."""
+        classes = data.classes_of(self.y, self.kind)
+        train, held_out = data.split(len(self.x), share, classes, seed)
+        weight = None if self.weight is None else self.weight[held_out]
+        return (
+            Arrays(self.x, self.y, self.kind, self.weight, train),
+            Arrays(np.ascontiguousarray(self.x[held_out]), self.y[held_out], self.kind, weight),
+        )
+
+
+@dataclass
+class Batches:
+    """An iterable of batches, gone through once an epoch."""
+
+    iterable: Iterable[Any]
+    class_weight: ClassWeight = None
+
+    def prepared(self, model: Model) -> Iterator[Arrays]:
+        """The batches, checked; ValueError where there are none."""
+        none = True
+        for batch in self.iterable:
+            none = False
+            x, y, weight = data.unpack(batch)
+            yield arrays(model, x, y, weight, self.class_weight)
+        if none:
+            raise ValueError(
+                "argument 'x' gave no batches: for several epochs give a list, or an object whose "
+                "iteration starts anew, not a generator that is used up"
+            )
+
+
+Source: TypeAlias = Arrays | Batches
+
+
+def source(
+    model: Model,
+    x: Any,
+    y: Any,
+    sample_weight: npt.ArrayLike | None = None,
+    class_weight: ClassWeight = None,
+) -> Source:
+    """A Source of what the user gave as x and y."""
+    if y is None and data.is_batches(x):
+        if sample_weight is not None:
+            raise ValueError("argument 'sample_weight' expected None beside batches: put it into them")
+        return Batches(x, class_weight)
+    if y is None:
+        raise ValueError("argument 'y' expected targets beside an array x, got None")
+    return arrays(model, x, y, sample_weight, class_weight)
+
+
+def arrays(
+    model: Model,
+    x: Any,
+    y: Any,
+    sample_weight: npt.ArrayLike | None = None,
+    class_weight: ClassWeight = None,
+) -> Arrays:
+    """Checked arrays; builds the model where that has not happened."""
+    assert model.loss is not None
+    inputs, targets = data.features(x), data.as_array(y, "y")
+    if targets.ndim == 0 or len(inputs) != len(targets):
+        got = "a single number" if targets.ndim == 0 else str(len(targets))
+        raise ValueError(f"x and y expected one length, got {len(inputs)} and {got}")
+    traced = graph_for(model, inputs.shape[1:])
+    prepared, kind = model.loss.targets(targets, traced.output.sample_shape)
+    weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
+    if class_weight is not None:
+        by_class = data.class_weights(class_weight, prepared, kind)
+        weight = by_class if weight is None else weight * by_class
+    return Arrays(inputs, prepared, kind, weight)
+
+
+def graph_for(model: Model, shape: Shape, training: bool = False) -> Traced:
+    """The model's graph for samples of this shape; ValueError names the shape it was built for."""
+    if not model.built:
+        model.build(shape)
+    expected = model.input_shape
+    if expected is None or shape == expected:
+        return model.bound(shape, training)
+    try:
+        return model.bound(shape, training)
+    except ValueError as error:
+        raise ValueError(
+            f"argument 'x' expected samples of shape {expected}, got {shape}"
+            f"{data.shape_hint(shape, expected)} ({error})"
+        ) from None

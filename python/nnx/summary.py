@@ -1,0 +1,79 @@
+"""A model as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnx import _core, tracing
+
+if TYPE_CHECKING:
+    from nnx.model import Model
+
+
+def table(model: Model, batch_size: int) -> str:
+    """Layers, shapes, parameters, FLOPs and memory; see `Model.summary`."""
+    base = model.traced()
+    rows = tracing.summary_rows(model, base)
+    cells = [("Layer", "Type", "Output shape", "Parameters", "FLOPs")]
+    for row in rows:
+        shape = ", ".join(["N", *map(str, row["shape"])])
+        flops = count(row["flops"] * batch_size) if row["flops"] else ""
+        parameters = f"{row['parameters']:,}" if row["parameters"] else ""
+        cells.append((row["name"], row["type"], f"({shape})", parameters, flops))
+    widths = [max(len(line[column]) for line in cells) for column in range(5)]
+    lines = [
+        "  ".join(
+            [cell.ljust(width) for cell, width in zip(line[:3], widths[:3], strict=True)]
+            + [cell.rjust(width) for cell, width in zip(line[3:], widths[3:], strict=True)]
+        ).rstrip()
+        for line in cells
+    ]
+    rule = "-" * (sum(widths) + 8)
+    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(model, batch_size)])
+
+
+def _totals(model: Model, batch_size: int) -> list[str]:
+    weights = model.named_weights().values()
+    fixed = tracing.frozen(model)
+    total = sum(weight.size for weight in weights)
+    trained = sum(weight.size for weight in weights if weight.trainable and id(weight) not in fixed)
+    program = _training_program(model, batch_size)
+    memory = program.memory()
+    names = ("parameters", "gradients", "optimizer", "activations", "workspace")
+    parts = ", ".join(f"{name} {megabytes(memory[name])}" for name in names if name in memory)
+    total_memory = sum(memory[name] for name in names if name in memory)
+    forward, training = (count(n * batch_size) for n in (program.flops_forward, program.flops_training))
+    samples = f"{batch_size} sample{'s' if batch_size > 1 else ''}"
+    return [
+        f"Parameters: {total:,}, of which {trained:,} are trained",
+        f"FLOPs for {samples}: forward {forward}, training step {training}",
+        f"Memory to train on {samples}, on {model.device}, {model.precision}: {megabytes(total_memory)}",
+        f"  {parts}",
+    ]
+
+
+def _training_program(model: Model, batch_size: int) -> _core.Program:
+    """A program that is only asked for its numbers."""
+    traced = model.bound()
+    assert traced.store is not None
+    loss: dict[str, Any] = {"kind": "mean_squared_error", "targets": "values", "reduction": "mean"}
+    if model.loss is not None:
+        kind = "labels" if model.loss.kind == "softmax_cross_entropy" else "values"
+        loss = model.loss.spec(kind, traced.output.activation)  # type: ignore[arg-type]
+    optimizer = model.optimizer.spec() if model.optimizer is not None else None
+    return _core.Program(
+        traced.graph, traced.output.node, traced.store, batch_size, True, loss=loss, optimizer=optimizer
+    )
+
+
+def count(number: float) -> str:
+    """1234567 -> 1.23 M."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.2f} {unit}"
+    return f"{number:.0f}"
+
+
+def megabytes(number: float) -> str:
+    """Bytes in MB, a million each."""
+    return f"{number / 1e6:.2f} MB" if number < 1e8 else f"{number / 1e6:,.0f} MB"

@@ -1,0 +1,259 @@
+"""What `fit`, `evaluate`, `predict` and `train_step` do: epochs, and reports on the way."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnx import callbacks, data, programs, seeds, sources
+from nnx._types import ClassWeight, NDArray
+from nnx.callbacks import Callback, CallbackList, History, ProgressBar
+from nnx.metrics import Setting
+from nnx.reports import Reporter, Totals
+from nnx.sources import Arrays, Batches, Source
+
+if TYPE_CHECKING:
+    from nnx.model import Model
+
+
+@dataclass
+class Plan:
+    """The arguments of `fit`."""
+
+    batch_size: int
+    epochs: int
+    shuffle: bool
+    validation_split: float
+    validation_data: Any
+    class_weight: ClassWeight
+    sample_weight: npt.ArrayLike | None
+    callbacks: list[Callback]
+    initial_epoch: int
+    verbose: int | str
+
+
+def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
+    """Trains a model; see `Model.fit`."""
+    _expect_compiled(model)
+    source = sources.source(model, x, y, plan.sample_weight, plan.class_weight)
+    held_out: Source | None = None
+    if plan.validation_data is not None:
+        given = plan.validation_data
+        held_out = sources.source(model, *(given, None) if data.is_batches(given) else data.unpack(given))
+    elif plan.validation_split:
+        if not isinstance(source, Arrays):
+            raise ValueError("argument 'validation_split' expected 0 beside batches: use validation_data")
+        source, held_out = source.split(plan.validation_split, model.seed or 0)
+    if isinstance(source, Arrays) and source.samples == 0:
+        raise ValueError("argument 'x' expected at least one sample, got none")
+
+    history = History()
+    verbose = callbacks.verbosity(plan.verbose)
+    bars = [ProgressBar(verbose)] if verbose else []
+    params = {
+        "epochs": plan.epochs,
+        "steps": math.ceil(source.samples / plan.batch_size) if isinstance(source, Arrays) else None,
+        "samples": source.samples if isinstance(source, Arrays) else None,
+        "verbose": verbose,
+    }
+    hooks = CallbackList([*bars, *plan.callbacks, history], model, params)
+    model.stop_training = False
+    training = _Training(model, plan, hooks)
+    logs: dict[str, Any] = {}
+    try:
+        hooks.call("on_train_begin", None)
+        for epoch in range(plan.initial_epoch, plan.epochs):
+            if model.stop_training:
+                break
+            model.epoch = epoch
+            hooks.call("on_epoch_begin", epoch, None)
+            logs = training.epoch(source, epoch)
+            rate = logs.pop("learning_rate")
+            if held_out is not None:
+                result = _evaluate(model, held_out, plan.batch_size, hooks)
+                logs.update({f"val_{name}": value for name, value in result.items()})
+            logs["learning_rate"] = rate
+            model.epoch = epoch + 1
+            hooks.call("on_epoch_end", epoch, logs)
+    finally:
+        hooks.call("on_train_end", logs)
+    return history
+
+
+class _Training:
+    """One call of `fit`."""
+
+    def __init__(self, model: Model, plan: Plan, hooks: CallbackList) -> None:
+        self.model = model
+        self.plan = plan
+        self.hooks = hooks
+        self.warned = False
+
+    def epoch(self, source: Source, epoch: int) -> dict[str, Any]:
+        """Trains one epoch; its logs."""
+        reporter = Reporter(self.hooks, "train")
+        totals = Totals()
+        reporter.begin()
+        if isinstance(source, Arrays):
+            return self._part(source, epoch, self._order(source, epoch), totals, reporter)
+        logs: dict[str, Any] = {}
+        for batch in source.prepared(self.model):
+            logs = self._part(batch, epoch, None, totals, reporter, more=True)
+            if self.model.stop_training:
+                break
+        self.hooks.call("on_train_progress", totals.samples, logs)
+        return logs
+
+    def _order(self, source: Arrays, epoch: int) -> npt.NDArray[np.int64] | None:
+        if not self.plan.shuffle:
+            return source.rows
+        generator = seeds.generator(self.model.seed or 0, epoch)
+        return generator.permutation(source.samples if source.rows is None else source.rows)
+
+    def _part(
+        self,
+        part: Arrays,
+        epoch: int,
+        order: npt.NDArray[np.int64] | None,
+        totals: Totals,
+        reporter: Reporter,
+        more: bool = False,
+    ) -> dict[str, Any]:
+        """Trains on arrays: a whole epoch, or one batch of it with `more` to come."""
+        model, optimizer = self.model, self.model.optimizer
+        assert optimizer is not None
+        batch = part.samples if more else min(self.plan.batch_size, part.samples)
+        traced = sources.graph_for(model, part.x.shape[1:], training=True)
+        program = programs.for_targets(model, "train", traced, batch, part.kind)
+        what = programs.setting(model, traced, part.kind)
+        steps = math.ceil(part.samples / max(1, batch))
+        rates = optimizer.rates(steps, epoch)
+        first, done = optimizer.iterations, 0
+
+        def progress(steps_done: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
+            nonlocal done
+            done = steps_done
+            so_far = Totals(totals.samples, totals.steps, totals.loss, totals.counts)
+            so_far.add({"samples": samples, "steps": steps_done, "loss": loss, "metrics": counts})
+            rate = float(rates[min(steps_done, len(rates)) - 1])
+            reporter.report(
+                so_far.steps,
+                so_far.samples,
+                lambda: {**so_far.logs(model, what), "learning_rate": rate},
+                more or steps_done < steps,
+            )
+            return model.stop_training
+
+        try:
+            result = program.train_epoch(
+                part.x, part.y, part.weight, order, batch, rates, first, progress, reporter.interval
+            )
+            done = result["steps"]
+        finally:
+            optimizer.iterations = first + done
+        totals.add(result)
+        self._warn(result["nonfinite"])
+        return {**totals.logs(model, what), "learning_rate": float(rates[min(done, len(rates)) - 1])}
+
+    def _warn(self, nonfinite: dict[str, Any] | None) -> None:
+        if nonfinite is not None and not self.warned:
+            self.warned = True
+            warnings.warn(
+                f"the loss is not finite from step {nonfinite['step']} on; "
+                f"the first layer with such values: '{nonfinite['layer']}'",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+
+
+def evaluate(
+    model: Model,
+    x: Any,
+    y: Any,
+    batch_size: int,
+    sample_weight: npt.ArrayLike | None,
+    extra: list[Callback],
+) -> dict[str, Any]:
+    """Loss and metrics; see `Model.evaluate`."""
+    _expect_compiled(model)
+    source = sources.source(model, x, y, sample_weight)
+    return _evaluate(model, source, batch_size, CallbackList(extra, model, {}))
+
+
+def _evaluate(model: Model, source: Source, batch_size: int, hooks: CallbackList) -> dict[str, Any]:
+    reporter = Reporter(hooks, "test")
+    totals = Totals()
+    hooks.call("on_test_begin", None)
+    reporter.begin()
+    parts = source.prepared(model) if isinstance(source, Batches) else [source]
+    logs: dict[str, Any] = {}
+    for part in parts:
+        batch = part.samples if isinstance(source, Batches) else min(batch_size, part.samples)
+        traced = sources.graph_for(model, part.x.shape[1:])
+        program = programs.for_targets(model, "evaluate", traced, batch, part.kind)
+        what = programs.setting(model, traced, part.kind)
+
+        def progress(
+            steps: int,
+            samples: int,
+            loss: float,
+            counts: list[list[float]],
+            last: int = part.samples,
+            what: Setting = what,
+        ) -> bool:
+            so_far = Totals(totals.samples, totals.steps, totals.loss, totals.counts)
+            so_far.add({"samples": samples, "steps": steps, "loss": loss, "metrics": counts})
+            more = isinstance(source, Batches) or samples < last
+            reporter.report(so_far.steps, so_far.samples, lambda: so_far.logs(model, what), more)
+            return False
+
+        totals.add(program.evaluate(part.x, part.y, part.weight, max(1, batch), progress, reporter.interval))
+        logs = totals.logs(model, what)
+    hooks.call("on_test_end", logs)
+    return logs
+
+
+def predict(model: Model, x: Any, batch_size: int, extra: list[Callback]) -> NDArray:
+    """The model's outputs; see `Model.predict`."""
+    inputs = data.features(x)
+    traced = sources.graph_for(model, inputs.shape[1:])
+    batch = max(1, min(batch_size, len(inputs)))
+    program = programs.for_prediction(model, traced, batch)
+    if not extra:
+        return program.predict(inputs, batch)
+    hooks = CallbackList(extra, model, {})
+    reporter = Reporter(hooks, "predict")
+    hooks.call("on_predict_begin", None)
+    reporter.begin()
+
+    def progress(steps: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
+        reporter.report(steps, samples, dict, samples < len(inputs))
+        return False
+
+    outputs = program.predict(inputs, batch, progress, reporter.interval)
+    hooks.call("on_predict_end", None)
+    return outputs
+
+
+def train_step(model: Model, x: Any, y: Any, sample_weight: npt.ArrayLike | None) -> float:
+    """One step on one batch; see `Model.train_step`."""
+    optimizer = _expect_compiled(model)
+    part = sources.arrays(model, x, y, sample_weight)
+    traced = sources.graph_for(model, part.x.shape[1:], training=True)
+    program = programs.for_targets(model, "train", traced, part.samples, part.kind)
+    rate = float(optimizer.rates(1, model.epoch)[0])
+    loss = program.train_step(part.x, part.y, part.weight, rate, optimizer.iterations)
+    optimizer.iterations += 1
+    return loss
+
+
+def _expect_compiled(model: Model) -> Any:
+    if model.optimizer is None or model.loss is None:
+        missing = "compile" if model.optimizer is None else "compile with a loss"
+        raise ValueError(f"the model cannot be trained or evaluated yet: call {missing} first")
+    return model.optimizer

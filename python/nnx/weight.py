@@ -1,0 +1,89 @@
+"""Weights: the named arrays of layers, and where their values live."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnx import _core, seeds
+
+if TYPE_CHECKING:
+    from nnx.initializers import Initializer
+
+
+class Weight:
+    """An array of a layer, trained or not.
+
+    Its value does not exist before somebody needs it. Then it lives here, until a model takes it into its
+    parameter store on a device; from then on this is a window on that store.
+    """
+
+    __slots__ = ("_index", "_store", "_value", "initializer", "name", "shape", "trainable")
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], initializer: Initializer, trainable: bool = True
+    ) -> None:
+        self.name = name
+        self.shape = shape
+        self.initializer = initializer
+        self.trainable = trainable
+        self._value: npt.NDArray[Any] | None = None
+        self._store: _core.Parameters | None = None
+        self._index = -1
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def store(self) -> _core.Parameters | None:
+        """The parameter store that holds the value, if one does."""
+        return self._store
+
+    @property
+    def index(self) -> int:
+        """The place in that store."""
+        return self._index
+
+    def numpy(self, dtype: str = "float32", seed: int | None = None, number: int = 0) -> npt.NDArray[Any]:
+        """A copy of the value; the first call makes it, from `seed` and `number`, as `dtype`."""
+        if self._store is not None:
+            return self._store.get(self._index)
+        if self._value is None:
+            seed = seeds.draw() if seed is None else seed
+            self._value = self.initializer(self.shape, seed=seed, number=number, dtype=dtype)
+        return np.array(self._value)
+
+    def assign(self, value: npt.ArrayLike) -> None:
+        """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"weight '{self.name}' expected real numbers, got dtype {array.dtype}")
+        if array.shape != self.shape:
+            raise ValueError(f"weight '{self.name}' expected shape {self.shape}, got {array.shape}")
+        if self._store is not None:
+            self._store.set(self._index, np.ascontiguousarray(array, dtype=self._store.dtype))
+        else:
+            dtype = np.float64 if array.dtype == np.float64 else np.float32
+            self._value = np.array(array, dtype=dtype, order="C")
+
+    def bind(self, store: _core.Parameters, index: int) -> None:
+        """From now on the value is entry `index` of `store`."""
+        self._store, self._index, self._value = store, index, None
+
+    def release(self) -> None:
+        """Brings the value home from its store."""
+        if self._store is not None:
+            self._value = self._store.get(self._index)
+            self._store, self._index = None, -1
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"Weight({self.name!r}, shape={self.shape}, trainable={self.trainable})"

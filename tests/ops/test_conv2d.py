@@ -1,0 +1,201 @@
+import nnx
+import numpy as np
+import pytest
+import reference
+from harness import FILLS, FLOATS, check_close, check_sums, draw, expect_bad
+
+NAMES = ("n", "h", "w", "c", "kh", "kw", "o", "strides", "padding", "dilation", "groups")
+
+
+def case(n, h, w, c, kh, kw, o, strides=1, padding="valid", dilation=1, groups=1):
+    return (n, h, w, c), (kh, kw, c // groups, o), {
+        "strides": strides, "padding": padding, "dilation": dilation, "groups": groups,
+    }  # fmt: skip
+
+
+# What networks are made of, in small; and what kernels may treat as special.
+NAMED = {
+    "one of everything": case(1, 1, 1, 1, 1, 1, 1),
+    "lenet 1": case(2, 28, 28, 1, 5, 5, 6, padding="same"),
+    "lenet 2": case(2, 14, 14, 6, 5, 5, 16),
+    "alexnet 1": case(1, 59, 59, 3, 11, 11, 32, strides=4),
+    "alexnet 2": case(1, 13, 13, 32, 5, 5, 48, padding=2, groups=2),
+    "alexnet 3": case(2, 9, 9, 32, 3, 3, 40, padding=1),
+    "1x1": case(2, 7, 5, 33, 1, 1, 17),
+    "1x1 strided": case(2, 8, 9, 16, 1, 1, 35, strides=2),
+    "1x1 padded": case(2, 4, 4, 8, 1, 1, 8, padding=1),
+    "depthwise": case(2, 9, 8, 12, 3, 3, 12, padding="same", groups=12),
+    "depthwise multiplier 2": case(1, 7, 7, 6, 3, 3, 12, padding=1, groups=6),
+    "groups of odd size": case(2, 6, 6, 15, 3, 3, 21, padding="same", groups=3),
+    "one channel in": case(3, 10, 11, 1, 3, 3, 33, padding=1),
+    "three channels in": case(2, 12, 13, 3, 3, 3, 64, strides=2, padding="same"),
+    "many channels": case(1, 5, 5, 257, 3, 3, 70, padding=1),
+    "reduction past a block": case(1, 6, 6, 64, 3, 3, 31, padding="same"),
+    "row kernel": case(2, 6, 17, 4, 1, 7, 8, padding="same"),
+    "column kernel": case(2, 17, 6, 4, 7, 1, 8, padding="same"),
+    "kernel as large as the image": case(4, 5, 6, 7, 5, 6, 9),
+    "kernel larger than the image": case(2, 3, 3, 4, 5, 5, 6, padding=2),
+    "stride larger than the kernel": case(2, 11, 10, 5, 2, 2, 7, strides=(4, 3)),
+    "dilated": case(2, 13, 12, 6, 3, 3, 10, padding="same", dilation=(2, 3)),
+    "dilated and strided": case(2, 14, 15, 4, 3, 2, 6, strides=(2, 3), padding=((2, 1), (3, 0)), dilation=2),
+    "uneven padding": case(2, 8, 7, 5, 3, 4, 9, padding=((0, 2), (3, 1))),
+    "padding wider than the kernel": case(1, 4, 4, 3, 2, 2, 5, padding=((3, 4), (2, 5))),
+    "same with stride": case(2, 10, 9, 4, 4, 3, 8, strides=3, padding="same"),
+    "empty batch": case(0, 6, 6, 3, 3, 3, 4, padding="same"),
+    "wide rows": case(1, 3, 70, 9, 3, 3, 16, padding=1),
+    "batch of many": case(33, 4, 4, 2, 3, 3, 5, padding=1),
+}
+
+
+def drawn(rng):
+    """Shapes, strides, padding, dilation and groups at random."""
+    kernel, strides, dilation = rng.integers(1, 5, 2), rng.integers(1, 4, 2), rng.integers(1, 3, 2)
+    groups = int(rng.choice([1, 1, 1, 2, 3]))
+    kind = rng.choice(["valid", "same", "int", "pair", "four"])
+    around = rng.integers(0, 4, (2, 2))
+    padding = {
+        "valid": "valid", "same": "same", "int": int(around[0, 0]), "pair": tuple(int(p) for p in around[0]),
+        "four": tuple(tuple(int(p) for p in side) for side in around),
+    }[str(kind)]  # fmt: skip
+    size = (kernel - 1) * dilation + 1 + rng.integers(0, 12, 2)
+    n, c, o = int(rng.integers(1, 4)), int(rng.integers(1, 20)) * groups, int(rng.integers(1, 24)) * groups
+    strides = tuple(int(s) for s in strides)
+    return case(n, *(int(s) for s in size), c, *(int(k) for k in kernel), o, strides, padding,
+                tuple(int(d) for d in dilation), groups)  # fmt: skip
+
+
+def check(run, rng, x_shape, w_shape, options, dtype, fill):
+    x, w, b = (draw(rng, s, dtype, fill) for s in (x_shape, w_shape, w_shape[-1:]))
+    what = f"x {x_shape}, w {w_shape}, {options}"
+    y = reference.conv2d(x, w, b, **options)
+    dy = draw(rng, y.shape, dtype, fill)
+    got = run.conv2d(x, w, b, **options), *run.conv2d_backward(dy, x, w, **options)
+    want = y, *reference.conv2d_backward(dy, x, w, **options)
+    ax, aw, ab, ady = np.abs(x), np.abs(w), np.abs(b), np.abs(dy)
+    magnitude = reference.conv2d(ax, aw, ab, **options), *reference.conv2d_backward(ady, ax, aw, **options)
+    for name, *values in zip(("y", "dx", "dw", "db"), got, want, magnitude, strict=True):
+        check_sums(*values[:2], fill, f"{name} of {what}", values[2])
+        assert values[0].dtype == x.dtype
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", NAMED)
+def test_named_shapes(run, rng, name, dtype, fill):
+    check(run, rng, *NAMED[name], dtype, fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("part", range(4))
+def test_drawn_shapes(run, rng, part, dtype, fill):
+    for _ in range(20):
+        check(run, rng, *drawn(rng), dtype, fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_every_remainder_of_channels(run, rng, fill):
+    for c in (1, 2, 3, 5, 8):
+        for o in range(1, 36):
+            check(run, rng, *case(1, 5, 4 + o % 5, c, 3, 3, o, padding=1), "float32", fill)
+    for c in range(1, 36):
+        check(run, rng, *case(1, 4, 5, c, 2, 3, 5), "float32", fill)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"])
+def test_fused_activation(run, rng, activation, dtype):
+    for name in ("lenet 1", "1x1", "depthwise", "groups of odd size", "dilated and strided"):
+        x_shape, w_shape, options = NAMED[name]
+        x, w, b = draw(rng, x_shape, dtype), draw(rng, w_shape, dtype) / 8, draw(rng, w_shape[-1:], dtype)
+        fused = run.conv2d(x, w, b, activation=activation, **options)
+        np.testing.assert_array_equal(fused, getattr(run, activation)(run.conv2d(x, w, b, **options)))
+        if activation != "step":
+            check_close(fused, reference.conv2d(x, w, b, activation=activation, **options), 32)
+
+
+def test_without_bias(run, rng):
+    x, w = draw(rng, (2, 6, 6, 3), fill="integers"), draw(rng, (3, 3, 3, 20), fill="integers")
+    np.testing.assert_array_equal(run.conv2d(x, w), reference.conv2d(x, w))
+    np.testing.assert_array_equal(run.conv2d(x, w, None, activation="relu"), reference.conv2d(x, w, activation="relu"))
+
+
+def test_gradient_of_the_input_is_optional(run, rng):
+    x, w, dy = draw(rng, (2, 6, 5, 3)), draw(rng, (3, 3, 3, 4)), draw(rng, (2, 4, 3, 4))
+    dx, dw, db = run.conv2d_backward(dy, x, w, need_dx=False)
+    assert dx is None
+    for got, want in zip((dw, db), run.conv2d_backward(dy, x, w)[1:], strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_zero_padding_next_to_infinity(run):
+    """Padding is left out or is a zero: never a zero times a neighbour's infinity."""
+    x = np.ones((1, 3, 3, 2), np.float32)
+    w = np.ones((3, 3, 2, 5), np.float32)
+    w[0] = np.inf  # the top row of taps meets padding in the first output row
+    y = run.conv2d(x[:, 1:], w[1:], padding=((0, 1), (1, 1)))
+    assert np.isfinite(y).all()
+
+
+def test_nan_stays_in_its_window(run, rng):
+    x, w = draw(rng, (2, 7, 7, 3)), draw(rng, (3, 3, 3, 18))
+    x[1, 3, 3, 1] = np.nan
+    touched = np.zeros((2, 7, 7, 18), bool)
+    touched[1, 2:5, 2:5] = True
+    np.testing.assert_array_equal(np.isnan(run.conv2d(x, w, padding="same")), touched)
+
+
+def test_non_contiguous_arguments(rng):
+    x = draw(rng, (2, 3, 8, 9), fill="integers").transpose(0, 2, 3, 1)
+    w = draw(rng, (12, 3, 3, 3), fill="integers").transpose(2, 3, 1, 0)
+    dy = draw(rng, (2, 12, 6, 7), fill="integers").transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(nnx.ops.conv2d(x, w), reference.conv2d(x, w))
+    for got, want in zip(nnx.ops.conv2d_backward(dy, x, w), reference.conv2d_backward(dy, x, w), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def zeros(*shape, dtype="float32"):
+    return np.zeros(shape, dtype)
+
+
+X, W = zeros(2, 6, 5, 4), zeros(3, 3, 4, 8)
+
+
+def conv(x=X, w=W, *args, **options):
+    return lambda: nnx.ops.conv2d(x, w, *args, **options)
+
+
+BAD = {
+    "x rank": (conv(zeros(6, 5, 4)), ValueError, "x", r"\(N, H, W, C\)", r"\(6, 5, 4\)"),
+    "w rank": (conv(w=zeros(3, 3, 8)), ValueError, "w", r"\(KH, KW, C", r"\(3, 3, 8\)"),
+    "channels": (conv(w=zeros(3, 3, 3, 8)), ValueError, "w", "4", r"\(3, 3, 3, 8\)"),
+    "channels of a group": (conv(w=zeros(3, 3, 4, 8), groups=2), ValueError, "w", "2", r"\(3, 3, 4, 8\)"),
+    "groups do not divide channels": (conv(w=zeros(3, 3, 1, 9), groups=3), ValueError, "groups", "4", "3"),
+    "groups do not divide filters": (conv(w=zeros(3, 3, 2, 7), groups=2), ValueError, "(groups|w)", "", "(2|7)"),
+    "no groups": (conv(groups=0), ValueError, "groups", "1", "0"),
+    "negative groups": (conv(groups=-2), ValueError, "groups", "1", "-2"),
+    "b": (conv(X, W, zeros(4)), ValueError, "b", r"\(8,\)", r"\(4,\)"),
+    "stride 0": (conv(strides=0), ValueError, "strides", "1", "0"),
+    "stride -1": (conv(strides=(1, -1)), ValueError, "strides", "1", "-1"),
+    "three strides": (conv(strides=(1, 1, 1)), ValueError, "strides", "pair", ""),
+    "strides of text": (conv(strides="two"), TypeError, "strides", "an integer", "str"),
+    "strides of a fraction": (conv(strides=1.5), TypeError, "strides", "an integer", "float"),
+    "dilation 0": (conv(dilation=0), ValueError, "dilation", "1", "0"),
+    "padding by name": (conv(padding="half"), ValueError, "padding", "valid", "half"),
+    "negative padding": (conv(padding=-1), ValueError, "padding", "0", "-1"),
+    "padding of three": (conv(padding=(1, 1, 1)), ValueError, "padding", "", ""),
+    "kernel larger than the image": (conv(w=zeros(7, 3, 4, 8)), ValueError, "(w|x|padding)", "", ""),
+    "dilated kernel larger than the image": (conv(dilation=4), ValueError, "(w|x|dilation|padding)", "", ""),
+    "empty kernel": (conv(w=zeros(0, 3, 4, 8)), ValueError, "w", "1", r"\(0, 3, 4, 8\)"),
+    "no channels": (conv(zeros(2, 6, 5, 0), zeros(3, 3, 0, 8)), ValueError, "[xw]", "1", ""),
+    "integers": (conv(X.astype("int64")), TypeError, "x", "float", "int64"),
+    "mixed": (conv(w=W.astype("float64")), TypeError, "w", "float32", "float64"),
+    "activation": (conv(activation="swash"), ValueError, "activation", "relu", "swash"),
+    "huge padding": (conv(padding=2**62), ValueError, "padding", "", "4611686018427387904"),
+    "dy": (lambda: nnx.ops.conv2d_backward(zeros(2, 4, 4, 8), X, W), ValueError, "dy", r"\(2, 4, 3, 8\)", r"\(2, 4, 4, 8\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    expect_bad(*BAD[name])

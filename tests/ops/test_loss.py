@@ -1,0 +1,239 @@
+import nnx
+import numpy as np
+import pytest
+import reference
+from harness import FLOATS, draw, expect_bad
+
+POINTWISE = (
+    "mean_squared_error",
+    "mean_absolute_error",
+    "huber",
+    "half_sum_squared_error",
+    "binary_cross_entropy",
+    "sigmoid_binary_cross_entropy",
+)
+BINARY = POINTWISE[4:]
+SHAPES = [(1, 1), (1, 7), (5, 3), (33, 10), (4, 5, 6), (64, 17), (300, 33), (17,), (0, 4)]
+REDUCTIONS = ("mean", "sum", "none")
+EPS = {dtype: np.finfo(dtype).eps for dtype in FLOATS}
+
+
+def pair_for(name, rng, shape, dtype, fill="real"):
+    """A prediction and a target the loss can take."""
+    if name in BINARY:
+        t = rng.integers(0, 2, shape).astype(dtype)
+        y = rng.uniform(0.01, 0.99, shape).astype(dtype) if name == "binary_cross_entropy" else draw(rng, shape, dtype)
+        return y, t
+    return draw(rng, shape, dtype, fill), draw(rng, shape, dtype, fill)
+
+
+def close(got, want, dtype, bound=16, scale=None):
+    """Within `bound` eps of `scale`: by default of the value itself, or of a hundredth of the largest."""
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.shape == want.shape
+    if scale is None:
+        scale = np.maximum(np.abs(want), np.max(np.abs(want), initial=0) * 1e-2)
+    assert np.all(np.abs(got - want) <= bound * EPS[dtype] * scale + np.finfo(dtype).tiny)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", POINTWISE)
+def test_pointwise(run, rng, name, reduction, dtype):
+    for shape in SHAPES:
+        y, t = pair_for(name, rng, shape, dtype)
+        for weight in (None, rng.uniform(0, 2, shape[0]).astype(dtype)):
+            options = {"reduction": reduction, "sample_weight": weight}
+            close(getattr(run, name)(y, t, **options), getattr(reference, name)(y, t, **options), dtype)
+            got = getattr(run, f"{name}_backward")(y, t, **options)
+            assert (got.dtype, got.shape) == (y.dtype, y.shape)
+            close(got, getattr(reference, f"{name}_backward")(y, t, **options), dtype, 64)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", ["mean_squared_error", "mean_absolute_error", "half_sum_squared_error"])
+def test_whole_numbers_are_exact(run, rng, name, dtype):
+    for shape in ((1, 1), (3, 5), (16, 16), (255, 7), (64, 64)):
+        y, t = pair_for(name, rng, shape, dtype, "integers")
+        for reduction in ("sum", "none"):
+            np.testing.assert_array_equal(
+                getattr(run, name)(y, t, reduction=reduction), getattr(reference, name)(y, t, reduction=reduction)
+            )
+            np.testing.assert_array_equal(
+                getattr(run, f"{name}_backward")(y, t, reduction=reduction),
+                getattr(reference, f"{name}_backward")(y, t, reduction=reduction),
+            )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("delta", [0.1, 1.0, 5.0])
+def test_huber_delta(run, rng, delta, dtype):
+    y, t = draw(rng, (40, 9), dtype) * 3, draw(rng, (40, 9), dtype)
+    y[0, 0] = t[0, 0] + np.dtype(dtype).type(delta)
+    for reduction in REDUCTIONS:
+        options = {"delta": delta, "reduction": reduction}
+        close(run.huber(y, t, **options), reference.huber(y, t, **options), dtype)
+        close(run.huber_backward(y, t, **options), reference.huber_backward(y, t, **options), dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", BINARY)
+def test_class_weights_of_binary_losses(run, rng, name, dtype):
+    y, t = pair_for(name, rng, (21, 1), dtype)
+    sample = rng.uniform(0, 2, 21).astype(dtype)
+    for weight in ({0: 0.25, 1: 3.0}, [0.25, 3.0], np.array([0.25, 3.0])):
+        options = {"class_weight": weight, "sample_weight": sample}
+        close(getattr(run, name)(y, t, **options), getattr(reference, name)(y, t, **options), dtype)
+        close(
+            getattr(run, f"{name}_backward")(y, t, **options),
+            getattr(reference, f"{name}_backward")(y, t, **options), dtype, 64,
+        )  # fmt: skip
+
+
+ROWS = [(1, 1), (1, 2), (3, 5), (8, 10), (17, 33), (300, 10), (5, 1000), (0, 3)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint8", "one_hot", "distribution"])
+def test_cross_entropy(run, rng, kind, reduction, dtype):
+    for rows, classes in ROWS:
+        z = draw(rng, (rows, classes), dtype) * 3
+        labels = rng.integers(0, min(classes, 200), rows)
+        if kind == "one_hot":
+            target = np.eye(classes, dtype=dtype)[labels]
+        elif kind == "distribution":
+            target = rng.dirichlet(np.ones(classes), rows).astype(dtype)
+        else:
+            target = labels.astype(kind)
+        for extra in (
+            {},
+            {"label_smoothing": 0.1},
+            {"sample_weight": rng.uniform(0, 2, rows).astype(dtype)},
+            {"class_weight": rng.uniform(0, 2, classes)},
+            {"class_weight": dict(enumerate(rng.uniform(0, 2, classes).tolist())), "label_smoothing": 0.3},
+        ):
+            options = {"reduction": reduction, **extra}
+            close(
+                run.softmax_cross_entropy(z, target, **options),
+                reference.softmax_cross_entropy(z, target, **options), dtype, 64,
+            )  # fmt: skip
+            got = run.softmax_cross_entropy_backward(z, target, **options)
+            assert (got.dtype, got.shape) == (z.dtype, z.shape)
+            # softmax - q cancels: each probability, of size up to 1, is right within 10 eps times its row's factor.
+            want = reference.softmax_cross_entropy_backward(z.astype(np.longdouble), target, **options)
+            factor = {"sample_weight": 2.0, "class_weight": 2.0}.get(next(iter(extra), ""), 1.0)
+            close(got, want, dtype, 10, factor / rows if reduction == "mean" and rows else factor)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_labels_equal_their_one_hot_rows(run, rng, dtype):
+    z, labels = draw(rng, (30, 7), dtype), rng.integers(0, 7, 30)
+    one_hot = np.eye(7, dtype=dtype)[labels]
+    for options in ({}, {"label_smoothing": 0.2}, {"class_weight": np.arange(1.0, 8.0)}):
+        close(
+            run.softmax_cross_entropy(z, labels, **options), run.softmax_cross_entropy(z, one_hot, **options), dtype, 4
+        )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_mean_counts_rows_whatever_the_weights(run, dtype):
+    z, t = np.zeros((4, 2), dtype), np.array([0, 1, 0, 1])
+    weight = np.array([1, 0, 0, 0], dtype)
+    np.testing.assert_allclose(run.softmax_cross_entropy(z, t, sample_weight=weight), np.log(2) / 4, rtol=1e-6)
+    y = np.ones((4, 2), dtype)
+    np.testing.assert_array_equal(run.mean_squared_error(y, 0 * y, sample_weight=weight), 0.25)
+    np.testing.assert_array_equal(run.half_sum_squared_error(y, 0 * y), 4.0)
+    np.testing.assert_array_equal(run.half_sum_squared_error(y, 0 * y, reduction="mean"), 1.0)
+    np.testing.assert_array_equal(run.half_sum_squared_error(y, 0 * y, reduction="none"), [1, 1, 1, 1])
+
+
+def test_the_mean_of_nothing_is_zero(run):
+    empty = np.zeros((0, 3), np.float32)
+    for name in POINTWISE:
+        assert getattr(run, name)(empty, empty) == 0
+        assert getattr(run, f"{name}_backward")(empty, empty).shape == (0, 3)
+    assert run.softmax_cross_entropy(empty, np.zeros(0, np.int64)) == 0
+
+
+def test_slopes_at_the_corners(run):
+    y = np.array([[0.0, 1.0, -1.0]], np.float32)
+    np.testing.assert_array_equal(
+        run.mean_absolute_error_backward(y, np.zeros_like(y), reduction="sum"), [[0.0, 1.0, -1.0]]
+    )
+    np.testing.assert_array_equal(run.huber_backward(y, np.zeros_like(y), reduction="sum"), [[0.0, 1.0, -1.0]])
+
+
+def test_probabilities_are_clamped(run):
+    p, t = np.array([[0.0, 1.0, 0.0, 1.0]], np.float64), np.array([[0.0, 1.0, 1.0, 0.0]], np.float64)
+    values = run.binary_cross_entropy(p, t, reduction="none")
+    small, large = -np.log1p(-1e-7), -np.log(1e-7)
+    np.testing.assert_allclose(values, [[small, small, large, large]], rtol=1e-6)
+    assert np.isfinite(run.binary_cross_entropy_backward(p, t)).all()
+    p32 = p.astype(np.float32)
+    assert np.isfinite(run.binary_cross_entropy(p32, t.astype(np.float32), reduction="none")).all()
+
+
+@pytest.mark.parametrize("name", [*POINTWISE, "softmax_cross_entropy"])
+def test_tensors_and_lists(name):
+    y, t = [[0.25, 0.75]], [[0.0, 1.0]]
+    want = getattr(nnx.ops, name)(np.array(y), np.array(t))
+    assert float(np.asarray(getattr(nnx.ops, name)(y, t))) == float(want)
+    tensor = getattr(nnx.ops, name)(nnx.tensor(np.array(y)), nnx.tensor(np.array(t)))
+    assert float(tensor.numpy() if isinstance(tensor, nnx.Tensor) else tensor) == float(want)
+    gradient = getattr(nnx.ops, f"{name}_backward")(nnx.tensor(np.array(y)), nnx.tensor(np.array(t)))
+    assert isinstance(gradient, nnx.Tensor)
+
+
+def test_non_contiguous_arguments(rng):
+    y, t = draw(rng, (6, 8)).T, draw(rng, (8, 12))[:, ::2]
+    np.testing.assert_array_equal(nnx.ops.mean_squared_error(y, t), nnx.ops.mean_squared_error(y.copy(), t.copy()))
+    labels = rng.integers(0, 6, 16)[::2]
+    np.testing.assert_array_equal(
+        nnx.ops.softmax_cross_entropy(y, labels), nnx.ops.softmax_cross_entropy(y.copy(), labels.copy())
+    )
+
+
+Y = np.zeros((2, 3), np.float32)
+LABELS = np.array([0, 2])
+cross_entropy = nnx.ops.softmax_cross_entropy
+BAD = {
+    "unknown reduction": (lambda: cross_entropy(Y, LABELS, reduction="median"), ValueError, "reduction", "mean", "median"),
+    "label too large": (lambda: cross_entropy(Y, np.array([0, 3])), ValueError, "labels|targets|labels_or_onehot|t", "3", "3"),
+    "negative label": (lambda: cross_entropy(Y, np.array([-1, 0])), ValueError, ".*", "3", "-1"),
+    "ignored label": (lambda: cross_entropy(Y, np.array([0, -100])), ValueError, ".*", "3", "-100"),
+    "number of labels": (lambda: cross_entropy(Y, np.array([0, 1, 2])), ValueError, ".*", r"\(2,\)", r"\(3,\)"),
+    "one-hot shape": (lambda: cross_entropy(Y, Y[:, :2]), ValueError, ".*", r"\(2, 3\)", r"\(2, 2\)"),
+    "one-hot dtype": (lambda: cross_entropy(Y, Y.astype("float64")), TypeError, ".*", "float32", "float64"),
+    "labels of float": (lambda: cross_entropy(Y, np.array([0.0, 1.0], np.float32)), (TypeError, ValueError), ".*", "", ""),
+    "z rank": (lambda: cross_entropy(Y[0], LABELS), ValueError, "z", r"\(N, K\)", r"\(3,\)"),
+    "z dtype": (lambda: cross_entropy(Y.astype("int32"), LABELS), TypeError, "z", "float", "int32"),
+    "smoothing": (lambda: cross_entropy(Y, LABELS, label_smoothing=1.5), ValueError, "label_smoothing", "1", "1.5"),
+    "smoothing nan": (lambda: cross_entropy(Y, LABELS, label_smoothing=float("nan")), ValueError, "label_smoothing", "1", "nan"),
+    "class weights": (lambda: cross_entropy(Y, LABELS, class_weight=[1.0, 2.0]), ValueError, "class_weight", "3", "2"),
+    "class weight of no class": (lambda: cross_entropy(Y, LABELS, class_weight={5: 1.0}), ValueError, "class_weight", "3", "5"),
+    "sample weights": (lambda: cross_entropy(Y, LABELS, sample_weight=np.ones(3, "f4")), ValueError, "sample_weight", r"\(2,\)", r"\(3,\)"),
+    "class weights of many outputs": (
+        lambda: nnx.ops.binary_cross_entropy(Y, Y, class_weight=[1.0, 2.0]), ValueError, "class_weight", "one output", r"\(2, 3\)",
+    ),
+    "delta": (lambda: nnx.ops.huber(Y, Y, delta=0.0), ValueError, "delta", "0", "0"),
+    "negative delta": (lambda: nnx.ops.huber(Y, Y, delta=-1.0), ValueError, "delta", "0", "-1"),
+}  # fmt: skip
+for name in POINTWISE:
+    first = {"binary_cross_entropy": "p", "sigmoid_binary_cross_entropy": "z"}.get(name, "y")
+    for suffix in ("", "_backward"):
+        f = getattr(nnx.ops, name + suffix)
+        BAD |= {
+            f"{name}{suffix} shapes": (lambda f=f: f(Y, Y[:1]), ValueError, "t", r"\(2, 3\)", r"\(1, 3\)"),
+            f"{name}{suffix} mixed": (lambda f=f: f(Y, Y.astype("f8")), TypeError, "t", "float32", "float64"),
+            f"{name}{suffix} integers": (lambda f=f: f(Y.astype("i4"), Y), TypeError, first, "float", "int32"),
+            f"{name}{suffix} weights": (
+                lambda f=f: f(Y, Y, sample_weight=np.ones((2, 3), "f4")), ValueError, "sample_weight", r"\(2,\)", r"\(2, 3\)",
+            ),
+            f"{name}{suffix} reduction": (lambda f=f: f(Y, Y, reduction="avg"), ValueError, "reduction", "mean", "avg"),
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    expect_bad(*BAD[case])

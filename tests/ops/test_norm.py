@@ -1,0 +1,138 @@
+import nnx
+import numpy as np
+import pytest
+import reference
+from harness import FLOATS, check_close, draw, expect_bad
+
+SHAPES = [(1, 1), (2, 3), (9, 17), (64, 33), (5, 70), (300, 64), (2, 5, 6, 10), (3, 7, 4)]
+# Numbers of channels: every remainder of a vector; sizes of the neighbourhood below and above it.
+CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65)
+SIZES = (1, 3, 5, 9)
+
+
+def statistics(rng, channels, dtype):
+    gamma, beta, mean = (draw(rng, channels, dtype) for _ in range(3))
+    return gamma, beta, mean, rng.uniform(0.5, 2, channels).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_batch_norm_inference(run, rng, shape, dtype):
+    x, given = draw(rng, shape, dtype), statistics(rng, shape[-1], dtype)
+    for epsilon in (1e-5, 0.1):
+        y = run.batch_norm(x, *given, epsilon=epsilon)
+        assert y.dtype == x.dtype
+        check_close(y, reference.batch_norm(x, *given, epsilon=epsilon), 8)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_batch_norm_training(run, rng, shape, dtype):
+    x, given = draw(rng, shape, dtype), statistics(rng, shape[-1], dtype)
+    options = {"training": True, "momentum": 0.8, "epsilon": 1e-3}
+    got = run.batch_norm(x, *given, **options)
+    want = reference.batch_norm(x.astype(np.longdouble), *given, **options)
+    for name, a, b in zip(("y", "running mean", "running variance", "mean", "inverse"), got, want, strict=True):
+        assert a.dtype == x.dtype
+        # A mean of both signs cancels: its error is measured against the size of what is added up.
+        size = np.abs(x).max() if "mean" in name else np.abs(b).max()
+        assert np.all(np.abs(a - b) <= 32 * np.finfo(dtype).eps * size), name
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_batch_norm_backward(run, rng, shape, dtype):
+    x, dy, (gamma, beta, mean, var) = draw(rng, shape, dtype), draw(rng, shape, dtype), statistics(rng, shape[-1], dtype)
+    _, _, _, saved_mean, saved_inverse = reference.batch_norm(x, gamma, beta, mean, var, training=True, epsilon=1e-3)
+    saved = saved_mean.astype(dtype), saved_inverse.astype(dtype)
+    got = run.batch_norm_backward(dy, x, gamma, *saved)
+    want = reference.batch_norm_backward(dy, x, gamma, *saved)
+    for name, a, b in zip(("dx", "dgamma", "dbeta"), got, want, strict=True):
+        assert a.dtype == x.dtype
+        scale = np.abs(dy).max() * np.abs(gamma).max() * saved[1].max() if name == "dx" else np.abs(dy).sum()
+        assert np.all(np.abs(a - b) <= 64 * np.finfo(dtype).eps * scale), name
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_batch_norm_far_from_zero(run, rng, dtype):
+    """A large mean does not eat the variance: no difference of large squares."""
+    offset = {"float32": 1e3, "float64": 1e6}[dtype]
+    x = (draw(rng, (4000, 5), "float64") + offset).astype(dtype)
+    zero, one = np.zeros(5, dtype), np.ones(5, dtype)
+    got = run.batch_norm(x, one, zero, zero, one, training=True)
+    want = reference.batch_norm(x.astype(np.longdouble), one, zero, zero, one, training=True)
+    np.testing.assert_allclose(got[4], want[4].astype(dtype), rtol=2e3 * np.finfo(dtype).eps)
+    # The mean is right within some units in its last place, which are offset * eps.
+    np.testing.assert_allclose(got[0], want[0].astype(dtype), rtol=0, atol=10 * offset * np.finfo(dtype).eps)
+
+
+def test_batch_norm_of_constants_and_nothing(run):
+    one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
+    y = run.batch_norm(np.full((8, 3), 5, np.float32), one, zero, zero, one, training=True)[0]
+    np.testing.assert_array_equal(y, 0)
+    empty = np.zeros((0, 3), np.float32)
+    assert run.batch_norm(empty, one, zero, zero, one).shape == (0, 3)
+    y, mean, var, _, _ = run.batch_norm(empty, one, zero, zero, one, training=True)
+    assert y.shape == (0, 3)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(var).all()
+    dx, dgamma, dbeta = run.batch_norm_backward(empty, empty, one, zero, one)
+    assert dx.shape == (0, 3)
+    np.testing.assert_array_equal(dgamma, 0)
+    np.testing.assert_array_equal(dbeta, 0)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size", SIZES)
+def test_local_response_norm(run, rng, size, dtype):
+    for channels in CHANNELS:
+        for shape in ((3, channels), (2, 3, 3, channels)):
+            x, dy = draw(rng, shape, dtype), draw(rng, shape, dtype)
+            for options in ({}, {"alpha": 0.5, "beta": 0.6, "k": 1.0}, {"alpha": 1.0, "beta": 2.0, "k": 0.5}):
+                got = run.local_response_norm(x, size, **options)
+                assert got.dtype == x.dtype
+                check_close(got, reference.local_response_norm(x, size, **options), 16)
+                dx = run.local_response_norm_backward(dy, x, size, **options)
+                check_close(dx, reference.local_response_norm_backward(dy, x, size, **options), 64)
+
+
+def test_local_response_norm_of_nothing(run):
+    assert run.local_response_norm(np.zeros((0, 4, 4, 3), np.float32)).shape == (0, 4, 4, 3)
+
+
+def test_non_contiguous_arguments(rng):
+    x = draw(rng, (6, 10)).T
+    given = statistics(rng, 6, "float32")
+    np.testing.assert_array_equal(nnx.ops.batch_norm(x, *given), nnx.ops.batch_norm(x.copy(), *given))
+    np.testing.assert_array_equal(nnx.ops.local_response_norm(x), nnx.ops.local_response_norm(x.copy()))
+
+
+X, C, THREE = np.zeros((2, 4), np.float32), np.ones(4, np.float32), np.ones(3, np.float32)
+bn, lrn = nnx.ops.batch_norm, nnx.ops.local_response_norm
+BAD = {
+    "x rank": (lambda: bn(C, C, C, C, C), ValueError, "x", "", r"\(4,\)"),
+    "x dtype": (lambda: bn(X.astype("int32"), C, C, C, C), TypeError, "x", "float", "int32"),
+    "gamma": (lambda: bn(X, THREE, C, C, C), ValueError, "gamma", r"\(4,\)", r"\(3,\)"),
+    "beta": (lambda: bn(X, C, THREE, C, C), ValueError, "beta", r"\(4,\)", r"\(3,\)"),
+    "running mean": (lambda: bn(X, C, C, THREE, C), ValueError, "running_mean", r"\(4,\)", r"\(3,\)"),
+    "running variance": (lambda: bn(X, C, C, C, THREE), ValueError, "running_var", r"\(4,\)", r"\(3,\)"),
+    "mixed": (lambda: bn(X, C.astype("f8"), C, C, C), TypeError, "gamma", "float32", "float64"),
+    "momentum": (lambda: bn(X, C, C, C, C, training=True, momentum=1.5), ValueError, "momentum", "1", "1.5"),
+    "epsilon": (lambda: bn(X, C, C, C, C, epsilon=-1e-5), ValueError, "epsilon", "0", "-1e-05"),
+    "epsilon nan": (lambda: bn(X, C, C, C, C, epsilon=float("nan")), ValueError, "epsilon", "", "nan"),
+    "dy": (lambda: nnx.ops.batch_norm_backward(X[:1], X, C, C, C), ValueError, "dy", r"\(2, 4\)", r"\(1, 4\)"),
+    "saved mean": (lambda: nnx.ops.batch_norm_backward(X, X, C, THREE, C), ValueError, "saved_mean", r"\(4,\)", r"\(3,\)"),
+    "saved inverse": (lambda: nnx.ops.batch_norm_backward(X, X, C, C, THREE), ValueError, "saved_inverse", r"\(4,\)", r"\(3,\)"),
+    "even size": (lambda: lrn(X, 4), ValueError, "size", "odd", "4"),
+    "size 0": (lambda: lrn(X, 0), ValueError, "size", "", "0"),
+    "k": (lambda: lrn(X, k=0.0), ValueError, "k", "0", "0"),
+    "alpha": (lambda: lrn(X, alpha=-1.0), ValueError, "alpha", "0", "-1"),
+    "beta nan": (lambda: lrn(X, beta=float("nan")), ValueError, "beta", "", "nan"),
+    "response dtype": (lambda: lrn(X.astype("uint8")), TypeError, "x", "float", "uint8"),
+    "response dy": (lambda: nnx.ops.local_response_norm_backward(X[:1], X), ValueError, "dy", r"\(2, 4\)", r"\(1, 4\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    expect_bad(*BAD[case])

@@ -52,7 +52,14 @@ def test_probabilities_of_zero_and_one(run, dtype):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
-    "name", ["mean_squared_error", "mean_absolute_error", "huber", "half_sum_squared_error", "sigmoid_binary_cross_entropy"]
+    "name",
+    [
+        "mean_squared_error",
+        "mean_absolute_error",
+        "huber",
+        "half_sum_squared_error",
+        "sigmoid_binary_cross_entropy",
+    ],
 )
 def test_nan_makes_the_loss_nan(run, name, dtype):
     """Wherever it stands; and the gradient of that element alone."""

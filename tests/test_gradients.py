@@ -46,10 +46,19 @@ def conv2d_case(name, small, large_shapes, **options):
 
 conv2d_case("plain", ((1, 4, 4, 2), (3, 2, 2, 3)), ((3, 12, 11, 9), (3, 3, 9, 20)))
 conv2d_case(
-    "strided", ((1, 5, 4, 2), (2, 3, 2, 2)), ((2, 13, 14, 5), (3, 4, 5, 17)), strides=(2, 1), padding=((1, 0), (2, 1))
+    "strided",
+    ((1, 5, 4, 2), (2, 3, 2, 2)),
+    ((2, 13, 14, 5), (3, 4, 5, 17)),
+    strides=(2, 1),
+    padding=((1, 0), (2, 1)),
 )
 conv2d_case(
-    "grouped", ((1, 4, 4, 4), (2, 2, 2, 6)), ((2, 9, 9, 12), (3, 3, 6, 14)), groups=2, padding="same", dilation=(1, 2)
+    "grouped",
+    ((1, 4, 4, 4), (2, 2, 2, 6)),
+    ((2, 9, 9, 12), (3, 3, 6, 14)),
+    groups=2,
+    padding="same",
+    dilation=(1, 2),
 )
 conv2d_case("1x1", ((2, 2, 3, 3), (1, 1, 3, 2)), ((2, 8, 8, 33), (1, 1, 33, 18)))
 

@@ -149,7 +149,7 @@ GATES = {
 @pytest.mark.parametrize("gate", GATES)
 def test_perceptrons_are_gates(gate):
     weights, bias, want = GATES[gate]
-    model = nnx.models.perceptron(2)
+    model = nnx.models.perceptron(2, activation="step")
     model.build((2,))
     model.set_weights([np.array(weights, np.float32).reshape(2, 1), np.array([bias], np.float32)])
     np.testing.assert_array_equal(model.predict(INPUTS).ravel(), want)
@@ -157,10 +157,20 @@ def test_perceptrons_are_gates(gate):
 
 def test_the_threshold_itself_fires():
     """step(0) = 1."""
-    model = nnx.models.perceptron(1)
+    model = nnx.models.perceptron(1, activation="step")
     model.build((1,))
     model.set_weights([np.ones((1, 1), np.float32), np.array([-1], np.float32)])
     np.testing.assert_array_equal(model.predict(np.array([[1.0]], np.float32)), [[1.0]])
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_perceptron_learns_a_gate(gate):
+    """By its gradient, through the sigmoid."""
+    want = np.array(GATES[gate][2])
+    model = nnx.models.perceptron(2)
+    model.compile(nnx.SGD(1.0), "bce", seed=1)
+    model.fit(INPUTS, want.astype(np.float32), batch_size=4, epochs=500, verbose=0)
+    np.testing.assert_array_equal(model.predict(INPUTS).ravel() > 0.5, want == 1)
 
 
 def test_xor_takes_two_layers():
@@ -189,4 +199,6 @@ def test_derivatives_of_the_blackboard(name):
     """sigmoid' = y (1 - y), tanh' = 1 - y^2, relu' = 0 or 1"""
     x = np.linspace(-4, 4, 33)
     y = getattr(nnx.ops, name)(x)
-    np.testing.assert_allclose(getattr(nnx.ops, f"{name}_backward")(np.ones_like(x), y), UNITS[name][1](y), atol=1e-15)
+    np.testing.assert_allclose(
+        getattr(nnx.ops, f"{name}_backward")(np.ones_like(x), y), UNITS[name][1](y), atol=1e-15
+    )

@@ -1,6 +1,5 @@
 """What the house promises about itself, computed from the tree."""
 
-import ast
 import importlib
 import inspect
 import pkgutil
@@ -30,8 +29,22 @@ def lines(path):
 
 
 def test_the_families():
-    assert FAMILIES == sorted(
-        ["dense", "conv2d", "pool2d", "activation", "softmax", "loss", "dropout", "norm", "optimizer", "elementwise"]
+    assert (
+        sorted(
+            [
+                "dense",
+                "conv2d",
+                "pool2d",
+                "activation",
+                "softmax",
+                "loss",
+                "dropout",
+                "norm",
+                "optimizer",
+                "elementwise",
+            ]
+        )
+        == FAMILIES
     )
 
 
@@ -128,8 +141,8 @@ def test_everything_public_has_a_docstring(module):
 
 
 def test_docstrings_of_ops_state_shapes():
-    """Somewhere in each: an array's axes in parentheses, or that any shape will do."""
-    axes = re.compile(r"\([A-Z][A-Za-z0-9/ ]*(, [A-Z.][A-Za-z0-9/ .]*)*,?\)|shape", re.IGNORECASE)
+    """Somewhere in each: an array's axes in parentheses, or which other array it is like, or that any shape will do."""
+    axes = re.compile(r"\((\.\.\.|[A-Z][A-Z0-9/ a-z]*)(, [A-Z.][A-Za-z0-9/ .]*)*,?\)|shape|like [a-z]\b")
     silent = [name for name, item in public(nnx.ops) if not axes.search(inspect.getdoc(item) or "")]
     assert silent == []
 
@@ -153,25 +166,24 @@ def test_all_is_complete(module):
 
 
 def test_packages_say_what_is_theirs():
-    for name in ("nnx", "nnx.ops", "nnx.layers", "nnx.losses", "nnx.optimizers", "nnx.schedules", "nnx.callbacks"):
+    for name in ("nnx", "nnx.ops", "nnx.layers", "nnx.datasets"):
         assert importlib.import_module(name).__all__
 
 
-def test_python_computes_nothing_on_elements():
-    """nnx.ops is names, docstrings and calls: no arithmetic with arrays, no NumPy functions."""
-    for path in (ROOT / "python/nnx/ops").glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            assert not (isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.MatMult, ast.Div))), path
-
-
 def test_the_reference_has_the_signatures_of_the_ops():
-    """Same names, same order and defaults of parameters (losses take theirs by keyword)."""
+    """Same names, order and defaults of parameters; losses take theirs by keyword, tracing needs no seed."""
     reference = importlib.import_module("reference")
     for name, item in public(nnx.ops):
-        if name in ("reshape",):
+        if name == "reshape":
             continue
-        twin = getattr(reference, name, None)
-        assert twin is not None, f"tests/reference has no {name}"
-        ours, theirs = inspect.signature(item).parameters, inspect.signature(twin).parameters
-        if not any(p.kind is p.VAR_KEYWORD for p in theirs.values()):
-            assert [p.default for p in ours.values()] == [p.default for p in theirs.values()], name
+        ours, theirs = (
+            inspect.signature(item).parameters,
+            inspect.signature(getattr(reference, name)).parameters,
+        )
+        if any(p.kind is p.VAR_KEYWORD for p in theirs.values()):
+            continue
+        assert len(ours) == len(theirs), name
+        pairs = [
+            (a, b.default) for a, b in zip(ours.values(), theirs.values(), strict=True) if a.name != "seed"
+        ]
+        assert [a.default for a, _ in pairs] == [b for _, b in pairs], name

@@ -253,5 +253,5 @@ def test_without_cuda_it_says_why():
     assert nnx.info()["cuda"]["available"] is False
     assert nnx.info()["cuda"]["reason"]
     for call in (lambda: nnx.tensor([1.0], device="cuda"), lambda: nnx.tensor([1.0]).to("cuda:0")):
-        with pytest.raises((ValueError, RuntimeError), match="(?i)cuda"):
+        with pytest.raises((ValueError, RuntimeError), match=r"(?i)cuda"):
             call()

@@ -35,7 +35,7 @@ Tensor tensor(const ArrayArgument& obj, const std::optional<DTypeArgument>& dtyp
   return out.to(place);
 }
 
-// The array interface of NumPy 2: copy=None copies where it must, False never, True always.
+// copy: None where it must, False never, True always.
 py::array to_array(const Tensor& self, const std::optional<DTypeArgument>& dtype,
                    const std::optional<bool>& copy) {
   const py::array array = to_numpy(self);
@@ -80,11 +80,12 @@ void init_tensor(py::module_& m) {
           "to", [](const Tensor& self, const std::string& device) { return self.to(parse_device(device)); },
           py::arg("device"), "The tensor on that device: itself where it is there already")
       .def("item", &item, "The one element as a Python number")
-      .def("__array__", &to_array, py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def("__array__", &to_array, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),
+           "The array interface of NumPy 2: copy=None copies where it must")
       .def("__dlpack__", &to_dlpack, py::kw_only(), py::arg("stream") = py::none(),
            py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
-           py::arg("copy") = py::none())
-      .def("__dlpack_device__", &dlpack_device)
+           py::arg("copy") = py::none(), "A DLPack capsule; versioned where max_version is at least (1, 0)")
+      .def("__dlpack_device__", &dlpack_device, "DLPack's device type and index")
       .def("__float__", [](const Tensor& self) { return py::cast<double>(item(self)); })
       .def("__len__", &length)
       .def("__repr__", &repr);

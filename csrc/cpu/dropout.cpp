@@ -21,8 +21,7 @@ NNX_INLINE void for_words(Context& context, int64_t n, const DropoutKey& key, co
   });
 }
 
-// A word w is kept where w >= round(rate * 2^32), a number of up to 33 bits: where w + offset does not fall
-// below it. Of 0 and 2^32 each is one comparison with a fixed outcome.
+// A word is kept where it reaches round(rate * 2^32), which has up to 33 bits: 0 needs a case of its own.
 struct Threshold {
   uint32_t above;  // kept where w > above, or everything
   bool everything;

@@ -1,8 +1,9 @@
 // Vectors of one instruction set, by the compilers' vector extensions.
 //
 // Every file that includes this is compiled once per instruction set with NNX_ISA naming it, and keeps all it
-// defines inside namespace nnx::cpu::NNX_ISA or static: a function with external linkage instantiated here could
-// be the copy the linker keeps, and crash an older processor. So: nothing of the standard library's inline code.
+// defines inside namespace nnx::cpu::NNX_ISA or static: a function with external linkage instantiated here
+// could be the copy the linker keeps, and crash an older processor. So: nothing of the standard library's
+// inline code.
 #pragma once
 
 #include <cstdint>

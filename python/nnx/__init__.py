@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from nnx import (
     callbacks,
     cuda,
-    datasets,
     initializers,
     layers,
     losses,
@@ -57,15 +56,14 @@ from nnx.seeds import set_seed
 from nnx.sequential import Sequential
 
 if TYPE_CHECKING:
-    from nnx import plots
+    from nnx import datasets, plots
 
 __version__: str = info()["version"]
 
 
 def __getattr__(name: str) -> Any:
-    # matplotlib is not imported before a picture is asked for
-    if name == "plots":
-        return importlib.import_module("nnx.plots")
+    if name in ("datasets", "plots"):  # not everybody needs them
+        return importlib.import_module(f"nnx.{name}")
     raise AttributeError(f"module 'nnx' has no attribute {name!r}")
 
 

@@ -32,28 +32,40 @@ def _parser() -> argparse.ArgumentParser:
         "train",
         help="train a classifier of images",
         description="Trains a classifier of images; without arguments, on the digits that come along.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    train.add_argument(
+    add = train.add_argument
+    add(
         "--data",
         default="digits",
         metavar="DATA",
-        help="'digits'; a folder of IDX files, such as Debian's package dataset-fashion-mnist installs in "
-        "/usr/share/datasets/fashion-mnist; or a .npz file with x_train, y_train, x_test, y_test or x, y",
+        help="'digits' (default); a folder of IDX files, such as Debian's package dataset-fashion-mnist puts "
+        "in /usr/share/datasets/fashion-mnist; or a .npz file with x_train, y_train, x_test, y_test or x, y",
     )
-    train.add_argument("--model", default="lenet", choices=("lenet", "mlp", "alexnet"), help="what to train")
-    train.add_argument("--epochs", type=_positive_int, metavar="N", help="default: as the data need")
-    train.add_argument("--batch-size", type=_positive_int, default=32, metavar="N", help="samples per step")
-    train.add_argument("--lr", type=_positive_float, metavar="F", help="default: as the optimizer needs")
-    train.add_argument(
-        "--decay", default="cosine", choices=("none", "step", "exp", "cosine"), help="of the learning rate"
+    add("--model", default="lenet", choices=("lenet", "mlp", "alexnet"), help="default: %(default)s")
+    add("--epochs", type=_positive_int, metavar="N", help="default: by the model and the number of samples")
+    add("--batch-size", type=_positive_int, default=32, metavar="N", help="default: %(default)s")
+    add("--lr", type=_positive_float, metavar="F", help="learning rate; default: 0.02 for sgd, else 0.001")
+    add(
+        "--decay",
+        default="cosine",
+        choices=("none", "step", "exp", "cosine"),
+        help="how the learning rate falls; default: %(default)s",
     )
-    train.add_argument(
-        "--optimizer", default="sgd", choices=("sgd", "adam", "adamw"), help="sgd has momentum"
+    add(
+        "--optimizer",
+        default="sgd",
+        choices=("sgd", "adam", "adamw"),
+        help="default: %(default)s, with momentum 0.9",
     )
-    train.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:1")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="for weights, shuffles and dropout")
-    train.add_argument("--out", default="nnx-out", metavar="DIR", help="where results go")
+    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:1")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of weights, shuffles and dropout; default: %(default)s",
+    )
+    add("--out", default="nnx-out", metavar="DIR", help="where the results go; default: %(default)s")
     commands.add_parser("info", help="what this installation can do")
     return parser
 

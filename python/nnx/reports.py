@@ -37,6 +37,12 @@ class Totals:
         self.steps += result["steps"]
         self.loss += result["loss"] * result["samples"]
 
+    def plus(self, samples: int, steps: int, loss: float, counts: list[list[float]]) -> Totals:
+        """These sums and those of a call of the core that is still running."""
+        so_far = Totals(self.samples, self.steps, self.loss, self.counts)
+        so_far.add({"samples": samples, "steps": steps, "loss": loss, "metrics": counts})
+        return so_far
+
     def logs(self, model: Model, what: Setting) -> dict[str, Any]:
         """Loss and metrics by name."""
         logs: dict[str, Any] = {"loss": self.loss / max(1, self.samples)}
@@ -58,19 +64,17 @@ class Reporter:
         self.interval = 0.0 if self.per_step else INTERVAL
         self._last = time.monotonic()
 
-    def begin(self) -> None:
-        """Before the first step."""
-        self.batch_begin(0)
-
     def batch_begin(self, batch: int) -> None:
         """Before a step."""
         if self.per_step:
             self.hooks.call(f"on_{self.kind}_batch_begin", batch, None)
 
-    def report(self, steps: int, samples: int, logs: Callable[[], dict[str, Any]], more: bool) -> None:
-        """After `steps` steps, or some time."""
+    def report(
+        self, steps: int, samples: int, logs: Callable[[], dict[str, Any]], final: bool, begin_next: bool
+    ) -> None:
+        """After `steps` steps, or some time; the next step begins with this call where `begin_next`."""
         now = time.monotonic()
-        due = self.kind == "train" and (not more or now - self._last >= INTERVAL / 2)
+        due = self.kind == "train" and (final or now - self._last >= INTERVAL / 2)
         if not (self.per_step or due):
             return
         values = logs()
@@ -79,5 +83,5 @@ class Reporter:
         if due:
             self._last = now
             self.hooks.call("on_train_progress", samples, values)
-        if more:
+        if begin_next and not (self.kind == "train" and self.hooks.model.stop_training):
             self.batch_begin(steps)

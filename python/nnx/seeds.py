@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _LIMIT = 1 << 63
-_source = np.random.Generator(np.random.Philox())
+_source: np.random.Generator | None = None  # made when first needed: numpy.random takes time to import
 
 
 def set_seed(seed: int) -> None:
@@ -23,6 +23,9 @@ def set_seed(seed: int) -> None:
 
 def draw() -> int:
     """The next seed from the process's source."""
+    global _source
+    if _source is None:
+        _source = np.random.Generator(np.random.Philox())
     return int(_source.integers(_LIMIT))
 
 

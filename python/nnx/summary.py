@@ -75,5 +75,7 @@ def count(number: float) -> str:
 
 
 def megabytes(number: float) -> str:
-    """Bytes in MB, a million each."""
+    """Bytes in MB, a million each; very few in kB."""
+    if number < 1e4:
+        return f"{number / 1e3:.2f} kB"
     return f"{number / 1e6:.2f} MB" if number < 1e8 else f"{number / 1e6:,.0f} MB"

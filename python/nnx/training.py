@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -98,12 +99,13 @@ class _Training:
         """Trains one epoch; its logs."""
         reporter = Reporter(self.hooks, "train")
         totals = Totals()
-        reporter.begin()
         if isinstance(source, Arrays):
+            reporter.batch_begin(0)
             return self._part(source, epoch, self._order(source, epoch), totals, reporter)
         logs: dict[str, Any] = {}
         for batch in source.prepared(self.model):
-            logs = self._part(batch, epoch, None, totals, reporter, more=True)
+            reporter.batch_begin(totals.steps)
+            logs = self._part(batch, epoch, None, totals, reporter, single=True)
             if self.model.stop_training:
                 break
         self.hooks.call("on_train_progress", totals.samples, logs)
@@ -122,30 +124,30 @@ class _Training:
         order: npt.NDArray[np.int64] | None,
         totals: Totals,
         reporter: Reporter,
-        more: bool = False,
+        single: bool = False,
     ) -> dict[str, Any]:
-        """Trains on arrays: a whole epoch, or one batch of it with `more` to come."""
+        """Trains on arrays: a whole epoch, or a `single` batch of one."""
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None
-        batch = part.samples if more else min(self.plan.batch_size, part.samples)
+        batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
         traced = sources.graph_for(model, part.x.shape[1:], training=True)
         program = programs.for_targets(model, "train", traced, batch, part.kind)
         what = programs.setting(model, traced, part.kind)
-        steps = math.ceil(part.samples / max(1, batch))
+        steps = math.ceil(part.samples / batch)
         rates = optimizer.rates(steps, epoch)
         first, done = optimizer.iterations, 0
 
         def progress(steps_done: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
             nonlocal done
             done = steps_done
-            so_far = Totals(totals.samples, totals.steps, totals.loss, totals.counts)
-            so_far.add({"samples": samples, "steps": steps_done, "loss": loss, "metrics": counts})
+            so_far = totals.plus(samples, steps_done, loss, counts)
             rate = float(rates[min(steps_done, len(rates)) - 1])
             reporter.report(
                 so_far.steps,
                 so_far.samples,
                 lambda: {**so_far.logs(model, what), "learning_rate": rate},
-                more or steps_done < steps,
+                final=not single and steps_done == steps,
+                begin_next=not single and steps_done < steps,
             )
             return model.stop_training
 
@@ -167,7 +169,7 @@ class _Training:
                 f"the loss is not finite from step {nonfinite['step']} on; "
                 f"the first layer with such values: '{nonfinite['layer']}'",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
 
@@ -189,14 +191,14 @@ def _evaluate(model: Model, source: Source, batch_size: int, hooks: CallbackList
     reporter = Reporter(hooks, "test")
     totals = Totals()
     hooks.call("on_test_begin", None)
-    reporter.begin()
-    parts = source.prepared(model) if isinstance(source, Batches) else [source]
+    single = isinstance(source, Batches)
     logs: dict[str, Any] = {}
-    for part in parts:
-        batch = part.samples if isinstance(source, Batches) else min(batch_size, part.samples)
+    for part in source.prepared(model) if isinstance(source, Batches) else [source]:
+        batch = max(1, part.samples if single else min(batch_size, part.samples))
         traced = sources.graph_for(model, part.x.shape[1:])
         program = programs.for_targets(model, "evaluate", traced, batch, part.kind)
         what = programs.setting(model, traced, part.kind)
+        reporter.batch_begin(totals.steps)
 
         def progress(
             steps: int,
@@ -206,13 +208,13 @@ def _evaluate(model: Model, source: Source, batch_size: int, hooks: CallbackList
             last: int = part.samples,
             what: Setting = what,
         ) -> bool:
-            so_far = Totals(totals.samples, totals.steps, totals.loss, totals.counts)
-            so_far.add({"samples": samples, "steps": steps, "loss": loss, "metrics": counts})
-            more = isinstance(source, Batches) or samples < last
-            reporter.report(so_far.steps, so_far.samples, lambda: so_far.logs(model, what), more)
+            so_far = totals.plus(samples, steps, loss, counts)
+            final = samples == last
+            logs_now = functools.partial(so_far.logs, model, what)
+            reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
             return False
 
-        totals.add(program.evaluate(part.x, part.y, part.weight, max(1, batch), progress, reporter.interval))
+        totals.add(program.evaluate(part.x, part.y, part.weight, batch, progress, reporter.interval))
         logs = totals.logs(model, what)
     hooks.call("on_test_end", logs)
     return logs
@@ -229,10 +231,11 @@ def predict(model: Model, x: Any, batch_size: int, extra: list[Callback]) -> NDA
     hooks = CallbackList(extra, model, {})
     reporter = Reporter(hooks, "predict")
     hooks.call("on_predict_begin", None)
-    reporter.begin()
+    reporter.batch_begin(0)
 
     def progress(steps: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
-        reporter.report(steps, samples, dict, samples < len(inputs))
+        final = samples == len(inputs)
+        reporter.report(steps, samples, dict, final, begin_next=not final)
         return False
 
     outputs = program.predict(inputs, batch, progress, reporter.interval)

@@ -124,7 +124,13 @@ for name in ALL:
     saved = "y" if name in (*OF_OUTPUT, "step") else "x"
     BAD[name] = (lambda f=f: f(X.astype("int32")), TypeError, "x", "float", "int32")
     BAD[f"{name} backward"] = (lambda g=g: g(X, X[:1]), ValueError, f"({saved}|dy)", r"\(., 3\)", r"\(., 3\)")
-    BAD[f"{name} mixed"] = (lambda g=g: g(X, X.astype("float64")), TypeError, f"({saved}|dy)", "float", "float")
+    BAD[f"{name} mixed"] = (
+        lambda g=g: g(X, X.astype("float64")),
+        TypeError,
+        f"({saved}|dy)",
+        "float",
+        "float",
+    )
 BAD["slope"] = (lambda: nnx.ops.leaky_relu(X, float("nan")), ValueError, "negative_slope", "finite", "nan")
 BAD["alpha"] = (lambda: nnx.ops.elu(X, float("inf")), ValueError, "alpha", "finite", "inf")
 

@@ -43,6 +43,14 @@ NAMED = {
     "same with stride": case(2, 10, 9, 4, 4, 3, 8, strides=3, padding="same"),
     "empty batch": case(0, 6, 6, 3, 3, 3, 4, padding="same"),
     "wide rows": case(1, 3, 70, 9, 3, 3, 16, padding=1),
+    "rows longer than a block": case(1, 2, 600, 9, 2, 3, 5, padding=1),
+    "rows longer than a block, few channels": case(1, 3, 530, 2, 3, 3, 6, strides=(1, 2)),
+    "channels longer than a block": case(1, 3, 4, 520, 2, 2, 9, padding=((1, 0), (0, 1))),
+    "filters longer than a block": case(1, 3, 4, 5, 2, 2, 600, padding="same"),
+    "more taps than a block": case(1, 12, 12, 10, 9, 9, 7, padding=2),
+    "more taps than a block, depthwise": case(1, 12, 12, 9, 9, 9, 9, padding="same", groups=9),
+    "many output pixels": case(3, 40, 40, 3, 3, 3, 5),
+    "many output pixels, split": case(2, 40, 40, 12, 3, 3, 8, padding=1),
     "batch of many": case(33, 4, 4, 2, 3, 3, 5, padding=1),
 }
 
@@ -103,7 +111,9 @@ def test_every_remainder_of_channels(run, rng, fill):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"])
+@pytest.mark.parametrize(
+    "activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
+)
 def test_fused_activation(run, rng, activation, dtype):
     for name in ("lenet 1", "1x1", "depthwise", "groups of odd size", "dilated and strided"):
         x_shape, w_shape, options = NAMED[name]
@@ -117,7 +127,9 @@ def test_fused_activation(run, rng, activation, dtype):
 def test_without_bias(run, rng):
     x, w = draw(rng, (2, 6, 6, 3), fill="integers"), draw(rng, (3, 3, 3, 20), fill="integers")
     np.testing.assert_array_equal(run.conv2d(x, w), reference.conv2d(x, w))
-    np.testing.assert_array_equal(run.conv2d(x, w, None, activation="relu"), reference.conv2d(x, w, activation="relu"))
+    np.testing.assert_array_equal(
+        run.conv2d(x, w, None, activation="relu"), reference.conv2d(x, w, activation="relu")
+    )
 
 
 def test_gradient_of_the_input_is_optional(run, rng):

@@ -11,12 +11,16 @@ BLOCKS = [
     (1, 257, 513), (2, 513, 255), (3, 300, 256), (6, 255, 64), (13, 256, 65), (29, 257, 31), (64, 512, 10),
     (70, 513, 33), (145, 17, 40), (255, 64, 257), (256, 256, 16), (257, 255, 17), (300, 600, 96), (513, 70, 255),
 ]  # fmt: skip
+# So many rows that the weight gradient's reduction may be split, with few, some and many columns.
+LONG = [(2100, 5, 7), (4000, 30, 25), (5003, 9, 1), (3000, 200, 130)]
 EMPTY = [(0, 3, 4), (0, 256, 256)]
 
 
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("sizes", [REMAINDERS, COLUMNS, BLOCKS, EMPTY], ids=["remainders", "columns", "blocks", "empty"])
+@pytest.mark.parametrize(
+    "sizes", [REMAINDERS, COLUMNS, BLOCKS, LONG, EMPTY], ids=["remainders", "columns", "blocks", "long", "empty"]
+)
 def test_forward_and_backward(run, rng, sizes, dtype, fill):
     for n, i, o in sizes:
         x, w, b, dy = (draw(rng, s, dtype, fill) for s in ((n, i), (i, o), (o,), (n, o)))
@@ -34,11 +38,15 @@ def test_forward_and_backward(run, rng, sizes, dtype, fill):
 def test_without_bias(run, rng, dtype):
     x, w = draw(rng, (7, 12), dtype, "integers"), draw(rng, (12, 9), dtype, "integers")
     np.testing.assert_array_equal(run.dense(x, w), reference.dense(x, w))
-    np.testing.assert_array_equal(run.dense(x, w, b=None, activation="relu"), reference.dense(x, w, None, "relu"))
+    np.testing.assert_array_equal(
+        run.dense(x, w, b=None, activation="relu"), reference.dense(x, w, None, "relu")
+    )
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"])
+@pytest.mark.parametrize(
+    "activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
+)
 def test_fused_activation(run, rng, activation, dtype):
     for n, i, o in ((1, 9, 17), (5, 16, 33), (13, 40, 7), (70, 30, 40)):
         x, w, b = draw(rng, (n, i), dtype), draw(rng, (i, o), dtype) / 8, draw(rng, (o,), dtype)

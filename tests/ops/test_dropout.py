@@ -64,8 +64,14 @@ def test_a_nan_that_is_dropped_is_gone(run):
 
 def test_every_part_of_the_key_counts():
     masks = [nnx.ops.dropout_mask((256,), 0.5, *key).tobytes() for key in KEYS]
-    masks += [nnx.ops.dropout_mask((256,), 0.5, 0, layer=1).tobytes(), nnx.ops.dropout_mask((256,), 0.5, 0, step=1).tobytes()]
-    masks += [nnx.ops.dropout_mask((256,), 0.5, 0, step=2**32).tobytes(), nnx.ops.dropout_mask((256,), 0.5, 2**32).tobytes()]
+    masks += [
+        nnx.ops.dropout_mask((256,), 0.5, 0, layer=1).tobytes(),
+        nnx.ops.dropout_mask((256,), 0.5, 0, step=1).tobytes(),
+    ]
+    masks += [
+        nnx.ops.dropout_mask((256,), 0.5, 0, step=2**32).tobytes(),
+        nnx.ops.dropout_mask((256,), 0.5, 2**32).tobytes(),
+    ]
     assert len(set(masks)) == len(masks)
 
 

@@ -64,7 +64,8 @@ BAD = {
     "extents": (lambda: nnx.ops.concat([A, A[:1]], axis=1), ValueError, "arrays", r"2", r"\(1, 3\)"),
     "ranks": (lambda: nnx.ops.concat([A, A[0]]), ValueError, "arrays", "", r"\(3,\)"),
     "concat mixed": (lambda: nnx.ops.concat([A, A.astype("f8")]), TypeError, "arrays", "float32", "float64"),
-    "mean": (lambda: nnx.ops.normalize(A, A[0, :2], A[0]), ValueError, "mean", r"\(3,\)", r"\(2,\)"),
+    "deviation of 0": (lambda: nnx.ops.normalize(A, A[0], A[0]), ValueError, "deviation", "above 0", "0"),
+    "mean": (lambda: nnx.ops.normalize(A, A[0, :2], A[0] + 1), ValueError, "mean", r"\(3,\)", r"\(2,\)"),
     "deviation": (lambda: nnx.ops.normalize(A, A[0], A[0, :2]), ValueError, "deviation", r"\(3,\)", r"\(2,\)"),
 }  # fmt: skip
 

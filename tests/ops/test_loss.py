@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import reference
 from harness import FLOATS, draw, expect_bad
+from nnx import _core
 
 POINTWISE = (
     "mean_squared_error",
@@ -22,7 +23,11 @@ def pair_for(name, rng, shape, dtype, fill="real"):
     """A prediction and a target the loss can take."""
     if name in BINARY:
         t = rng.integers(0, 2, shape).astype(dtype)
-        y = rng.uniform(0.01, 0.99, shape).astype(dtype) if name == "binary_cross_entropy" else draw(rng, shape, dtype)
+        y = (
+            rng.uniform(0.01, 0.99, shape).astype(dtype)
+            if name == "binary_cross_entropy"
+            else draw(rng, shape, dtype)
+        )
         return y, t
     return draw(rng, shape, dtype, fill), draw(rng, shape, dtype, fill)
 
@@ -57,7 +62,8 @@ def test_whole_numbers_are_exact(run, rng, name, dtype):
         y, t = pair_for(name, rng, shape, dtype, "integers")
         for reduction in ("sum", "none"):
             np.testing.assert_array_equal(
-                getattr(run, name)(y, t, reduction=reduction), getattr(reference, name)(y, t, reduction=reduction)
+                getattr(run, name)(y, t, reduction=reduction),
+                getattr(reference, name)(y, t, reduction=reduction),
             )
             np.testing.assert_array_equal(
                 getattr(run, f"{name}_backward")(y, t, reduction=reduction),
@@ -132,7 +138,10 @@ def test_labels_equal_their_one_hot_rows(run, rng, dtype):
     one_hot = np.eye(7, dtype=dtype)[labels]
     for options in ({}, {"label_smoothing": 0.2}, {"class_weight": np.arange(1.0, 8.0)}):
         close(
-            run.softmax_cross_entropy(z, labels, **options), run.softmax_cross_entropy(z, one_hot, **options), dtype, 4
+            run.softmax_cross_entropy(z, labels, **options),
+            run.softmax_cross_entropy(z, one_hot, **options),
+            dtype,
+            4,
         )
 
 
@@ -140,7 +149,9 @@ def test_labels_equal_their_one_hot_rows(run, rng, dtype):
 def test_mean_counts_rows_whatever_the_weights(run, dtype):
     z, t = np.zeros((4, 2), dtype), np.array([0, 1, 0, 1])
     weight = np.array([1, 0, 0, 0], dtype)
-    np.testing.assert_allclose(run.softmax_cross_entropy(z, t, sample_weight=weight), np.log(2) / 4, rtol=1e-6)
+    np.testing.assert_allclose(
+        run.softmax_cross_entropy(z, t, sample_weight=weight), np.log(2) / 4, rtol=1e-6
+    )
     y = np.ones((4, 2), dtype)
     np.testing.assert_array_equal(run.mean_squared_error(y, 0 * y, sample_weight=weight), 0.25)
     np.testing.assert_array_equal(run.half_sum_squared_error(y, 0 * y), 4.0)
@@ -161,7 +172,9 @@ def test_slopes_at_the_corners(run):
     np.testing.assert_array_equal(
         run.mean_absolute_error_backward(y, np.zeros_like(y), reduction="sum"), [[0.0, 1.0, -1.0]]
     )
-    np.testing.assert_array_equal(run.huber_backward(y, np.zeros_like(y), reduction="sum"), [[0.0, 1.0, -1.0]])
+    np.testing.assert_array_equal(
+        run.huber_backward(y, np.zeros_like(y), reduction="sum"), [[0.0, 1.0, -1.0]]
+    )
 
 
 def test_probabilities_are_clamped(run):
@@ -187,11 +200,69 @@ def test_tensors_and_lists(name):
 
 def test_non_contiguous_arguments(rng):
     y, t = draw(rng, (6, 8)).T, draw(rng, (8, 12))[:, ::2]
-    np.testing.assert_array_equal(nnx.ops.mean_squared_error(y, t), nnx.ops.mean_squared_error(y.copy(), t.copy()))
+    np.testing.assert_array_equal(
+        nnx.ops.mean_squared_error(y, t), nnx.ops.mean_squared_error(y.copy(), t.copy())
+    )
     labels = rng.integers(0, 6, 16)[::2]
     np.testing.assert_array_equal(
         nnx.ops.softmax_cross_entropy(y, labels), nnx.ops.softmax_cross_entropy(y.copy(), labels.copy())
     )
+
+
+# The counts that metrics are made of, in nnx._core
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("as_labels", [True, False])
+def test_counts_of_classes(rng, as_labels, dtype):
+    for rows, classes in ((1, 2), (7, 5), (400, 33), (0, 3)):
+        z, labels = draw(rng, (rows, classes), dtype, "integers") // 8, rng.integers(0, classes, rows)
+        target = labels if as_labels else np.eye(classes, dtype=dtype)[labels]
+        order = np.argsort(-z, axis=1, kind="stable")  # among equals the lower class wins
+        for k in {1, 2, classes}:
+            want = np.sum(order[:, :k] == labels[:, None])
+            assert _core.count_top_k(z, target, k).tolist() == [want]
+        matrix = np.zeros((classes, classes))
+        np.add.at(matrix, (labels, order[:, 0]), 1)
+        np.testing.assert_array_equal(_core.confusion(z, target), matrix)
+
+
+def test_a_row_with_a_nan_is_never_right():
+    z = np.array([[np.nan, 1, 2], [0, np.nan, 1], [3, 2, 1]], np.float32)
+    assert _core.count_top_k(z, np.array([2, 2, 0]), 1).tolist() == [1]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_binary_counts(rng, dtype):
+    for shape in ((1,), (33, 1), (50, 7), (20_000,)):
+        p, t = rng.random(shape).astype(dtype), rng.integers(0, 2, shape).astype(dtype)
+        for threshold in (0.5, 0.2):
+            right = (p > dtype_of(dtype, threshold)) == (t > 0.5)
+            assert _core.count_binary(p, t, threshold).tolist() == [right.sum()]
+            matrix = np.zeros((2, 2))
+            np.add.at(matrix, ((t > 0.5).astype(int), (p > dtype_of(dtype, threshold)).astype(int)), 1)
+            np.testing.assert_array_equal(_core.binary_confusion(p, t, threshold), matrix)
+
+
+def dtype_of(dtype, value):
+    return np.dtype(dtype).type(value)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_regression_sums(rng, dtype):
+    for shape in ((1, 1), (40, 3), (1000, 2)):
+        y, t = draw(rng, shape, dtype, "integers"), draw(rng, shape, dtype, "integers")
+        error = (y - t).astype(np.float64)
+        want = np.stack([(error**2).sum(0), np.abs(error).sum(0), t.sum(0), (t.astype(float) ** 2).sum(0)], axis=1)
+        np.testing.assert_array_equal(_core.regression_sums(y, t), want)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_check_labels(dtype):
+    _core.check_labels(np.array([0, 2, 1], dtype), 3, "y")
+    for bad, value in (([0, 1, 3], "3"), ([0, 200, 1], "200")):
+        with pytest.raises(ValueError, match=rf"argument 'y' expected .*3.*got {value} at .*{bad.index(int(value))}"):
+            _core.check_labels(np.array(bad, dtype), 3, "y")
 
 
 Y = np.zeros((2, 3), np.float32)

@@ -32,7 +32,9 @@ def test_batch_norm_training(run, rng, shape, dtype):
     options = {"training": True, "momentum": 0.8, "epsilon": 1e-3}
     got = run.batch_norm(x, *given, **options)
     want = reference.batch_norm(x.astype(np.longdouble), *given, **options)
-    for name, a, b in zip(("y", "running mean", "running variance", "mean", "inverse"), got, want, strict=True):
+    for name, a, b in zip(
+        ("y", "running mean", "running variance", "mean", "inverse"), got, want, strict=True
+    ):
         assert a.dtype == x.dtype
         # A mean of both signs cancels: its error is measured against the size of what is added up.
         size = np.abs(x).max() if "mean" in name else np.abs(b).max()
@@ -42,8 +44,14 @@ def test_batch_norm_training(run, rng, shape, dtype):
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_batch_norm_backward(run, rng, shape, dtype):
-    x, dy, (gamma, beta, mean, var) = draw(rng, shape, dtype), draw(rng, shape, dtype), statistics(rng, shape[-1], dtype)
-    _, _, _, saved_mean, saved_inverse = reference.batch_norm(x, gamma, beta, mean, var, training=True, epsilon=1e-3)
+    x, dy, (gamma, beta, mean, var) = (
+        draw(rng, shape, dtype),
+        draw(rng, shape, dtype),
+        statistics(rng, shape[-1], dtype),
+    )
+    _, _, _, saved_mean, saved_inverse = reference.batch_norm(
+        x, gamma, beta, mean, var, training=True, epsilon=1e-3
+    )
     saved = saved_mean.astype(dtype), saved_inverse.astype(dtype)
     got = run.batch_norm_backward(dy, x, gamma, *saved)
     want = reference.batch_norm_backward(dy, x, gamma, *saved)

@@ -37,7 +37,9 @@ def test_sgd(rng, shape, options, dtype):
         g = Guarded(draw(rng, shape, dtype))
         kept = g.view.copy()
         nnx.ops.sgd_update(p.view, g.view, with_velocity, 0.05, **options)
-        reference.sgd_update(want_p, kept.astype(np.float64), want_v if options.get("momentum") else None, 0.05, **options)
+        reference.sgd_update(
+            want_p, kept.astype(np.float64), want_v if options.get("momentum") else None, 0.05, **options
+        )
         np.testing.assert_array_equal(g.view, kept)
         for guard in (p, g, velocity):
             guard.check()

@@ -47,7 +47,9 @@ def test_average(run, rng, options, count_include_pad, dtype):
         check_close(got, want, 8)
         dy = draw(rng, want.shape, dtype)
         dx = run.avg_pool2d_backward(dy, shape, count_include_pad=count_include_pad, **options)
-        check_close(dx, reference.avg_pool2d_backward(dy, shape, count_include_pad=count_include_pad, **options), 8)
+        check_close(
+            dx, reference.avg_pool2d_backward(dy, shape, count_include_pad=count_include_pad, **options), 8
+        )
         assert got.dtype == dx.dtype == x.dtype
 
 
@@ -107,7 +109,9 @@ def test_non_contiguous_arguments(rng):
         reference.max_pool2d_backward(dy, index, x.shape),
     )
     np.testing.assert_array_equal(nnx.ops.avg_pool2d(x), reference.avg_pool2d(x))
-    np.testing.assert_array_equal(nnx.ops.avg_pool2d_backward(dy, x.shape), reference.avg_pool2d_backward(dy, x.shape))
+    np.testing.assert_array_equal(
+        nnx.ops.avg_pool2d_backward(dy, x.shape), reference.avg_pool2d_backward(dy, x.shape)
+    )
 
 
 X = np.zeros((2, 6, 5, 4), np.float32)

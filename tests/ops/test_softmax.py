@@ -22,7 +22,10 @@ def test_forward(run, rng, shape, dtype):
         assert np.all(np.abs(y - want) <= reach * want + np.finfo(dtype).tiny)
         assert np.all(np.abs(y - want) <= 10 * EPS[dtype])
         logs = run.log_softmax(x)
-        assert np.all(np.abs(logs - reference.log_softmax(x)) <= 10 * EPS[dtype] * np.maximum(1, np.abs(reference.log_softmax(x))))
+        assert np.all(
+            np.abs(logs - reference.log_softmax(x))
+            <= 10 * EPS[dtype] * np.maximum(1, np.abs(reference.log_softmax(x)))
+        )
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -56,7 +59,9 @@ def test_properties(run, rng, dtype):
     y = run.softmax(x)
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=0, atol=10 * EPS[dtype])
     whole = draw(rng, (6, 40), dtype, "integers")
-    np.testing.assert_array_equal(run.softmax(whole), run.softmax(whole + 4096))  # shift invariance, exact here
+    np.testing.assert_array_equal(
+        run.softmax(whole), run.softmax(whole + 4096)
+    )  # shift invariance, exact here
     np.testing.assert_array_equal(run.softmax(np.zeros((2, 8), dtype)), np.full((2, 8), 0.125, dtype))
     np.testing.assert_array_equal(run.softmax(np.zeros((3, 1), dtype)), 1)
 

@@ -28,7 +28,9 @@ def window(size, kernel, strides, dilation, padding):
     """((top, bottom), (left, right)), (oh, ow) for an image of `size` = (h, w)."""
     kernel, strides, dilation = pair(kernel), pair(strides), pair(dilation)
     if isinstance(padding, str):
-        around = [pads(s, k, t, d, padding) for s, k, t, d in zip(size, kernel, strides, dilation, strict=True)]
+        around = [
+            pads(s, k, t, d, padding) for s, k, t, d in zip(size, kernel, strides, dilation, strict=True)
+        ]
     else:
         around = [pair(p) for p in pair(padding)]
     out = [

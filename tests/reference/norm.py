@@ -5,9 +5,7 @@ from .arrays import wide
 __all__ = ["batch_norm", "batch_norm_backward", "local_response_norm", "local_response_norm_backward"]
 
 
-def batch_norm(
-    x, gamma, beta, running_mean, running_var, training=False, momentum=0.9, epsilon=1e-5
-):
+def batch_norm(x, gamma, beta, running_mean, running_var, training=False, momentum=0.9, epsilon=1e-5):
     """x (..., C), the rest (C) -> y, and in training: new running mean and variance, batch mean, 1 / deviation"""
     x, gamma, beta, mean, var = (wide(a) for a in (x, gamma, beta, running_mean, running_var))
     if not training:

@@ -64,7 +64,9 @@ def avg_pool2d(x, pool_size=2, strides=None, padding="valid", count_include_pad=
     y = np.zeros(output_shape(x.shape, pool_size, strides, padding))
     for i, j, rows, columns, area in windows(x.shape, pool_size, strides, padding):
         points = x[:, rows, columns]
-        y[:, i, j] = points.sum(axis=(1, 2)) / (area if count_include_pad else points.shape[1] * points.shape[2])
+        y[:, i, j] = points.sum(axis=(1, 2)) / (
+            area if count_include_pad else points.shape[1] * points.shape[2]
+        )
     return y
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,10 @@ def load(name: str, seed: int) -> Images:
         return _split(*datasets.load_digits(), seed)
     path = Path(name)
     if path.is_dir():
-        (x_train, y_train), (x_test, y_test) = datasets.load_idx_folder(path)
+        try:
+            (x_train, y_train), (x_test, y_test) = datasets.load_idx_folder(path)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}; folders of picture files cannot be read yet") from None
         return _checked(x_train, y_train, x_test, y_test, name)
     if not path.exists():
         raise FileNotFoundError(f"--data: expected 'digits', a folder or a .npz file, and there is no {name}")
@@ -43,12 +47,12 @@ def load(name: str, seed: int) -> Images:
 
 
 def _load_npz(path: Path, seed: int) -> Images:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path}: expected a .npz file, and it is none")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise ValueError("it holds a single array")
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: expected a .npz file of plain arrays: {error}") from None
     if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
         x_train, y_train, x_test, y_test = (arrays[n] for n in ("x_train", "y_train", "x_test", "y_test"))

@@ -12,26 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from nnx import files, metrics, models, optimizers, schedules
+from nnx import files, metrics, models, optimizers, schedules, seeds
 from nnx._types import NDArray
 from nnx.callbacks import History
 from nnx.commands.images import Images, load
 from nnx.layers import Layer, Normalize
 from nnx.sequential import Sequential
 
+EPOCHS = {"lenet": 8, "mlp": 15, "alexnet": 20}
 SMALL = 10_000  # samples; below, more epochs are needed and cheap
+SMALL_EPOCHS = 30
 
 
 def run(options: argparse.Namespace) -> int:
     """Trains, reports the held-out accuracy, and leaves weights, history and pictures."""
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    seeds.check(options.seed)
     images = load(options.data, options.seed)
     model = _model(options.model, images)
-    epochs = options.epochs or (30 if len(images.x_train) < SMALL else 8)
+    epochs = options.epochs or (SMALL_EPOCHS if len(images.x_train) < SMALL else EPOCHS[options.model])
     model.compile(
         _optimizer(options, epochs), "cross_entropy", ["accuracy"], options.device, seed=options.seed
     )
+    out = Path(options.out)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out: expected a folder, and {out} is a file")
+    out.mkdir(parents=True, exist_ok=True)
     print(
         f"{options.model} on {options.data}: {len(images.x_train):,} samples to train on, "
         f"{len(images.x_test):,} held out, {images.classes} classes, device {model.device}"

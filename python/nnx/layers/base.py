@@ -10,7 +10,7 @@ import numpy as np
 
 from nnx import initializers
 from nnx._core import Tensor
-from nnx._types import Shape
+from nnx._types import NDArray, Shape
 from nnx.initializers import InitializerLike
 from nnx.symbol import Symbol
 from nnx.weight import Weight
@@ -96,10 +96,9 @@ class Layer:
             with x.trace.scope(self):
                 self.ensure_built(x.sample_shape)
                 return self.forward(x)
-        if not isinstance(x, Tensor):
-            x = self._as_floats(x)
+        x = x if isinstance(x, Tensor) else np.asarray(x)
         self.ensure_built(x.shape[1:])
-        return self.forward(x)
+        return self.forward(x if isinstance(x, Tensor) else self._as_floats(x))
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Builds the layer unless it is built."""
@@ -107,8 +106,7 @@ class Layer:
             self.build(tuple(input_shape))
             self.built = True
 
-    def _as_floats(self, x: Any) -> Any:
-        array = np.asarray(x)
+    def _as_floats(self, array: NDArray) -> NDArray:
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self.name}: argument 'x' expected real numbers, got dtype {array.dtype}")
         weights = self.weights

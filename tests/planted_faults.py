@@ -1,0 +1,284 @@
+"""Plants faults in the kernels, one at a time, and counts how many the tests catch.
+
+    python tests/planted_faults.py [--isa avx2] [--only conv2d] [--allow-failing] [--list]
+
+Works on a copy of the tree, built for one instruction set. Ends with 1 below 95 % caught, with 2 where a fault
+cannot be planted any more (its text is gone, or it does not compile) or where tests fail without any fault.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARE = 0.95
+DENSE, CONV, GRADIENTS, DETERMINISM = "ops/test_dense.py", "ops/test_conv2d.py", "test_model_gradients.py", "test_determinism.py"
+TRAINING = "test_training.py"
+
+
+class Fault(NamedTuple):
+    file: str  # in csrc/cpu
+    old: str  # stands there exactly once
+    new: str
+    what: str
+    tests: tuple[str, ...]
+
+
+def fault(file, old, new, what, *tests):
+    family = f"ops/test_{Path(file).stem}.py"
+    return Fault(file, old, new, what, tests or (family,))
+
+
+FAULTS = [
+    # The matrix engine
+    fault("gemm/micro.h", "sums[m][v] += factor * row[v];", "sums[m][v] += factor * row[0];", "second vector of B forgotten", DENSE),
+    fault("gemm/micro.h", "for (int m = 0; m < M; ++m) a[m] = rows[m];", "for (int m = 0; m < M; ++m) a[m] = rows[0];",
+          "every row reads the first", DENSE),
+    fault("gemm/micro.h", "for (int64_t k = 0; k < length; ++k, b += b_stride) {",
+          "for (int64_t k = 0; k + 1 < length; ++k, b += b_stride) {", "last term of a segment dropped", DENSE),
+    fault("gemm/micro.h", "operand.segments[s].b + operand.b_offset", "operand.segments[s].b", "panel offset forgotten", DENSE, CONV),
+    fault("gemm/micro.h", "operand.segments[s].a + operand.a_offset", "operand.segments[s].a", "row offset forgotten", DENSE),
+    fault("gemm/tiles.h", "return begin(tile + 1) - begin(tile);", "return begin(1) - begin(0);", "remainder tiles as high as the first", DENSE),
+    fault("gemm/tiles.h", "if (height < M) return run_rows<T, M - 1>(height, operand, target);",
+          "if (height + 1 < M) return run_rows<T, M - 1>(height, operand, target);", "one row too many written", DENSE),
+    fault("gemm/tiles.h", "if (height < M) return run_columns<T, M - 1>(height, operand, target);",
+          "if (height < M) return run_columns<T, M / 2>(height, operand, target);", "rows of dw dropped", DENSE),
+    fault("gemm/pack.h", "for (int64_t c = 0; c < columns; ++c) to[c] = from[c];",
+          "for (int64_t c = 0; c + 1 < columns; ++c) to[c] = from[c];", "last column not packed", DENSE),
+    fault("gemm/pack.h", "square[i] = load(from + (c + i) * stride + k);", "square[i] = load(from + (c + i) * stride);",
+          "transposed blocks all read the first", DENSE),
+    fault("gemm/pack.h", "for (int64_t k = 0; k < depth; ++k) to[k * width + c] = from[c * stride + k];",
+          "for (int64_t k = 1; k < depth; ++k) to[k * width + c] = from[c * stride + k];", "first row of a transposed rest", DENSE),
+    fault("gemm/dense_operands.h", "int64_t offset(int64_t s) const { return s * kBlockDepth<T>; }",
+          "int64_t offset(int64_t s) const { return s * (kBlockDepth<T> - 1); }", "blocks of the reduction overlap", DENSE),
+    fault("gemm/dense_operands.h", "return matrix + line_start(line) * in;", "return matrix + line * in;", "later blocks of rows misplaced", DENSE),
+    fault("gemm/gemm_rows.h", "target.epilogue.resume = s0 > 0 || epilogue.resume;", "target.epilogue.resume = epilogue.resume;",
+          "earlier blocks of the reduction lost", DENSE),
+    fault("gemm/gemm_rows.h", "if (s1 > last) target.epilogue = epilogue;", "target.epilogue = epilogue;", "bias added by every block", DENSE),
+    fault("gemm/gemm_rows.h", "placed.epilogue.bias += column;", "placed.epilogue.bias += 0;", "bias of the first panel everywhere", DENSE),
+    fault("gemm/gemm_rows.h", "placed.epilogue.gradient.saved += column;", "placed.epilogue.gradient.saved += 0;",
+          "activation gradient of the first panel everywhere", GRADIENTS),
+    fault("gemm/gemm_rows.h", "operand.b = shared + panel * width * depth + a.offset(s0) * width;",
+          "operand.b = shared + panel * width * depth;", "shared panel read from its start", DENSE),
+    fault("gemm/gemm_rows.h", "min_of(width, columns - column), shared + panel * width * depth);",
+          "min_of(width, columns - column), shared + panel * width);", "shared panels packed over each other", DENSE),
+    fault("gemm/gemm_rows.h", "operand.b_stride = b.stride();", "operand.b_stride = width;", "B read in place with a panel's stride", DENSE),
+    fault("gemm/gemm_columns.h", "db[c] += memory[c];", "db[c] = memory[c];", "bias gradient of earlier blocks lost", DENSE),
+    fault("gemm/gemm_columns.h", "db[c] = resume ? db[c] : T{0};", "db[c] = db[c];", "bias gradient starts from what was there", DENSE),
+    fault("gemm/gemm_columns.h", "target.epilogue.resume = resume || l0 > line0;", "target.epilogue.resume = resume;",
+          "weight gradient of earlier blocks lost", DENSE),
+    fault("gemm/gemm_columns.h", "for (int64_t s = 0; s < splits; ++s) sum += load_some(from + s * part + i, n);",
+          "for (int64_t s = 1; s < splits; ++s) sum += load_some(from + s * part + i, n);", "first part of a split sum lost", DENSE),
+    fault("gemm/gemm_columns.h", "offsets[m] = (tap * tap_length + row + m) * dw_stride;", "offsets[m] = (row + m) * dw_stride;",
+          "all taps written to the first", CONV),
+    fault("gemm/gemm_columns.h", "if (r > 0 || db == nullptr) to_sums = nullptr;", "if (r > 1 || db == nullptr) to_sums = nullptr;",
+          "two chunks write the same bias gradient", DENSE, DETERMINISM),
+    fault("gemm/gemm_columns.h", "for (int64_t r = 0; !add && r < plan.rows; ++r) {", "for (int64_t r = 0; r < 0; ++r) {",
+          "weight gradient of nothing not zeroed", DENSE),
+    fault("gemm/epilogue.h", "Vec<T> y = sums[m][v] + bias[v];", "Vec<T> y = sums[m][v] + bias[0];", "second vector of the bias forgotten", DENSE),
+    fault("gemm/epilogue.h", "if (epilogue.resume) y += load(row + v * kLanes<T>);", "if (epilogue.resume) y += load(row);",
+          "second vector resumed from the first", DENSE),
+    fault("gemm/epilogue.h", "y = select<T>(saved > zero, y, zero);", "y = select<T>(saved > zero, zero, y);", "fused ReLU gradient inverted", GRADIENTS),
+    fault("gemm/epilogue.cpp", "y[j] += epilogue.bias[j];", "y[j] -= epilogue.bias[j];", "bias subtracted in narrow tiles", DENSE),
+    fault("gemm/epilogue.cpp", "y[j] += row[j];", "y[j] += row[0];", "narrow tiles resumed from the first column", DENSE),
+    fault("small_dense.h", "for (int64_t k = 0; k < s.in; ++k) sum += row[k] * load_some(w + k * s.out + j, n);",
+          "for (int64_t k = 1; k < s.in; ++k) sum += row[k] * load_some(w + k * s.out + j, n);", "first input dropped", DENSE),
+    fault("small_dense.h", "to = policy == Policy::assign ? sum_of<T>(sum) : to + sum_of<T>(sum);", "to = sum_of<T>(sum);",
+          "accumulation overwrites", GRADIENTS),
+    fault("small_dense.h", "for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);",
+          "for (int64_t r = 0; r < s.rows - 1; ++r) sum += load_some(dy + r * s.out + j, n);", "last row missing in db", DENSE),
+    # Convolution
+    fault("gemm/conv2d_operands.h", "const int64_t h0 = oh * s.stride_h - s.pad_top, w0 = ow * s.stride_w - s.pad_left;\n  const bool inside",
+          "const int64_t h0 = oh * s.stride_h + s.pad_top, w0 = ow * s.stride_w - s.pad_left;\n  const bool inside", "padding of gathered patches on the wrong side", CONV),
+    fault("gemm/conv2d_operands.h", "w0 + s.kw <= s.w && s.dilation_w == 1", "w0 + s.kw <= s.w", "dilation forgotten in gathered patches", CONV),
+    fault("gemm/conv2d_operands.h", "if (ih < 0 || ih >= s.h) {", "if (ih < 0 || ih > s.h) {", "one row below the image read", CONV),
+    fault("gemm/conv2d_operands.h", "ih < s.h && iw >= 0 && iw < s.w;\n      *to", "ih < s.h && iw >= 0 && iw <= s.w;\n      *to", "one column beside the image read", CONV),
+    fault("gemm/conv2d_operands.h", "if (++kw == s.kw) kw = 0, ++kh;", "if (++kw == s.kh) kw = 0, ++kh;", "kernel taken for a square", CONV),
+    fault("gemm/conv2d_operands.h", "const int64_t ow = row % s.ow, oh = row / s.ow % s.oh, n = row / (s.ow * s.oh);",
+          "const int64_t ow = row % s.ow, oh = row / s.ow % s.oh, n = row / (s.ow * s.ow);", "images taken for squares", CONV),
+    fault("gemm/conv2d_operands.h", "axis.tap_count = ceil_div(kernel - axis.tap_first, axis.tap_step);",
+          "axis.tap_count = (kernel - axis.tap_first) / axis.tap_step;", "last tap of a phase dropped", CONV),
+    fault("gemm/conv2d_operands.h", "axis.shift_step = axis.tap_step * dilation / stride;", "axis.shift_step = axis.tap_step / stride;",
+          "dilation forgotten in the input gradient", CONV),
+    fault("gemm/conv2d_operands.h", "PhaseAxis axis{phase, ceil_div(extent - phase, stride), stride, 0, 1, 0, 0, 0};",
+          "PhaseAxis axis{phase, extent / stride, stride, 0, 1, 0, 0, 0};", "last points of a phase dropped", CONV),
+    fault("gemm/conv2d_operands.h", "oh < s.oh && ow >= 0 && ow < s.ow;", "oh <= s.oh && ow >= 0 && ow < s.ow;",
+          "output gradient read one row below", CONV),
+    fault("gemm/conv2d_operands.h", "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w + 1 : 0;",
+          "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w : 0;", "last output column missing in dw", CONV),
+    fault("gemm/conv2d_operands.h", "const int64_t inside = w0 < 0 ? ceil_div(-w0, s.stride_w) : 0;",
+          "const int64_t inside = w0 < 0 ? -w0 / s.stride_w : 0;", "left padding rounded down under a stride", CONV),
+    fault("gemm/conv2d_operands.h", "line / parts * s.ow + line % parts * kLine;", "line / parts * s.ow;", "pieces of wide rows start at the row", CONV),
+    fault("gemm/conv2d_operands.h", "int64_t begin(int64_t part) const { return part * kBlockDepth<T>; }",
+          "int64_t begin(int64_t part) const { return 0 * part; }", "pieces of long channel runs read the first", CONV),
+    fault("conv2d.cpp", "epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;", "epilogue.bias = b;", "every group takes the first bias", CONV),
+    fault("conv2d.cpp", "PatchRows<T>(s, x + g * e.inputs)", "PatchRows<T>(s, x)", "every group reads the first channels", CONV),
+    fault("conv2d.cpp", "if (policy == Policy::assign) clear_unreached(context, rows, e.inputs, dx_group);", "",
+          "input points that no tap reaches not zeroed", CONV),
+    fault("conv2d.cpp", "phase_w < min_of(s.stride_w, s.w)", "phase_w < min_of(s.stride_h, s.w)", "phases of one stride for both axes", CONV),
+    fault("conv2d.cpp", "dw + g * e.outputs, s.o, db != nullptr", "dw + g * e.inputs, s.o, db != nullptr", "groups of dw misplaced", CONV),
+    # Element-wise families
+    fault("activate.h", "return x <= 0 ? x * alpha : x;", "return x * alpha;", "leaky on both sides", "ops/test_activation.py"),
+    fault("activate.h", "return x <= 0 ? Vec<T>{} : x;", "return x > 0 ? x : Vec<T>{};", "ReLU swallows NaN", "test_extremes.py"),
+    fault("activate.h", "return saved > 0 ? dy : Vec<T>{};", "return saved >= 0 ? dy : Vec<T>{};", "ReLU's gradient at 0", "ops/test_activation.py"),
+    fault("activate.h", "return dy * ((1 - saved) * (1 + saved));", "return dy * (1 - saved);", "half of tanh's gradient", "ops/test_activation.py"),
+    fault("activate.h", "return saved > 0 ? dy : dy * (saved + alpha);", "return saved > 0 ? dy : dy * saved;", "ELU's alpha dropped", "ops/test_activation.py"),
+    fault("activate.h", "return dy * (phi + x * density);", "return dy * phi;", "GELU's second term dropped", "ops/test_activation.py"),
+    fault("softmax.cpp", "return kLog ? dy - exp<T>(y) * sum : y * (dy - sum);", "return kLog ? dy - exp<T>(y) : y * (dy - sum);",
+          "log-softmax's gradient without the sum"),
+    fault("softmax.cpp", "if (lanes < kLanes<T>) e = select<T>(first_lanes<T>(lanes), e, Vec<T>{});", "", "lanes behind a row summed up"),
+    fault("softmax.cpp", "for (int64_t c = 1; c < classes; ++c) max = maximum<T>(load_some(x + c * inner, lanes), max);", "",
+          "maximum of columns is their first", "ops/test_softmax.py", "test_extremes.py"),
+    fault("loss.cpp", "slope = error * 2;", "slope = error;", "half the gradient of the squared error"),
+    fault("loss.cpp", "value = size <= delta ?", "value = size <= 1 ?", "Huber's delta ignored in the value"),
+    fault("loss.cpp", "value *= w;", "", "weights ignored in the value"),
+    fault("loss.cpp", "slope * w * scale", "slope * scale", "weights ignored in the gradient"),
+    fault("cross_entropy.h", "const double factor = scale * all / sum;", "const double factor = scale / sum;",
+          "distributions taken to sum to one", "ops/test_loss.py"),
+    fault("cross_entropy.h", "if (smoothing != 0.0) loss -= spread * sum_of_wide(differences);", "", "smoothing dropped from the value", "ops/test_loss.py"),
+    fault("cross_entropy.h", "- scale * (sharp + spread)", "- scale * sharp", "smoothing dropped from the label's gradient", "ops/test_loss.py"),
+    fault("loss.cpp", "((row[c] == score) & (c < target))", "((row[c] == score) & (c <= target))", "a class ties with itself"),
+    fault("philox_vector.h", "round < 10", "round < 9", "nine rounds of Philox", "ops/test_dropout.py"),
+    fault("philox_vector.h", "uint64_t{layer} << 16", "uint64_t{layer} << 15", "layer in the wrong bits", "ops/test_dropout.py"),
+    fault("philox_vector.h", "Lanes64 c1 = c0 >> 32;", "Lanes64 c1 = c0 >> 63 >> 1;", "high half of the block number lost", "ops/test_dropout.py"),
+    fault("dropout.cpp", "static_cast<T>(1.0 / (1.0 - key.rate))", "static_cast<T>(1.0 - key.rate)", "scaled the wrong way"),
+    fault("dropout.cpp", "static_cast<uint64_t>(i) / 4, key.seed", "static_cast<uint64_t>(i), key.seed", "elements taken for blocks"),
+    fault("norm.cpp", "put(dgamma + c, static_cast<T>(product * inverse), policy_parameters);",
+          "put(dgamma + c, static_cast<T>(product), policy_parameters);", "gradient of gamma not scaled"),
+    fault("norm.cpp", "applied.vector[3][c] = static_cast<T>(-scale * sum / count);", "applied.vector[3][c] = T(0);", "mean's part of the gradient dropped"),
+    fault("norm.cpp", "spread = squares / count - offset * offset;", "spread = squares / count;", "variance about the first row"),
+    fault("local_response_norm.h", "for (int64_t i = 1 - reach; i <= reach; ++i) sum", "for (int64_t i = 1 - reach; i < reach; ++i) sum",
+          "last neighbour dropped", "ops/test_norm.py"),
+    fault("pool2d.cpp", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = ~(v < best) & (best == best);", "last of equals wins"),
+    fault("pool2d.cpp", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = v > best;", "NaN loses"),
+    fault("pool2d.cpp", "return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);", "return s.kh * s.kw;", "padding always counted"),
+    fault("pool2d.cpp", "zero_to(s.h);", "", "rows below the last window not zeroed"),
+    fault("pool2d.cpp", "&& 2 * s.oh <= s.h && 2 * s.ow <= s.w;", ";", "halves assumed where windows are cut"),
+    fault("optimizer.cpp", "(nesterov ? v * momentum - step : v)", "v", "Nesterov's look ahead dropped"),
+    fault("optimizer.cpp", "load_some(velocity + i, lanes) * momentum - step;", "load_some(velocity + i, lanes) * momentum + step;", "uphill"),
+    fault("optimizer.cpp", "parameter - parameter * decoupled - step", "parameter - step", "decoupled decay dropped"),
+    fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
+    fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),
+    fault("elementwise.cpp", "return load_some(x + i, lanes) * by;", "return load_some(x + i, lanes) * (by + 1);", "wrong factor", GRADIENTS),
+    fault("elementwise.cpp", "(order != nullptr ? order[r] : r) * cols", "r * cols", "order of rows ignored", TRAINING),
+    fault("elementwise.cpp", "T* target = to + r * shape.to_stride;", "T* target = to + r * shape.from_stride;", "strides of a concatenation mixed up"),
+    fault("elementwise.cpp", "load_some(dy + at, lanes) / load_some(v[0] + c, lanes), lanes, policy);",
+          "load_some(dy + at, lanes) * load_some(v[0] + c, lanes), lanes, policy);", "gradient of a normalisation inverted", GRADIENTS),
+    fault("columns.h", "sums[s * cols + i % cols] += folded[s * width + i];", "sums[s * cols + i % cols] = folded[s * width + i];",
+          "folds of narrow rows overwrite each other", "ops/test_norm.py"),
+    fault("columns.h", "first += runs * folds;", "first = end;", "rest of the folds dropped", "ops/test_norm.py"),
+    # Threads
+    fault("parallel.h", "while (team_next(context, chunks, &chunk)) body(chunk);\n  team_barrier(context);",
+          "while (team_next(context, chunks, &chunk)) body(chunk);", "barrier behind a loop removed", DETERMINISM),
+    fault("parallel.h", "const int64_t length = max_of(grain, ceil_div(n, kPartials));",
+          "const int64_t length = max_of(grain, ceil_div(n, 7 * context.size));", "partial sums cut by the number of threads", DETERMINISM),
+    fault("parallel.h", "body(begin, min_of(n, begin + grain));", "body(begin, begin + grain);", "last run too long", "ops/test_activation.py", DETERMINISM),
+]  # fmt: skip
+
+
+class Workshop:
+    """A copy of the tree, its build folder, and the tests run on what was built."""
+
+    def __init__(self, folder, isa, jobs):
+        self.tree, self.build, self.jobs = folder / "tree", folder / "build", jobs
+        ignored = shutil.ignore_patterns("*.so", "__pycache__", ".*cache", "build")
+        for name in ("csrc", "python", "tests"):
+            shutil.copytree(ROOT / name, self.tree / name, ignore=ignored)
+        for name in ("CMakeLists.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, self.tree)
+        pybind11 = subprocess.check_output([sys.executable, "-m", "pybind11", "--cmakedir"], text=True).strip()
+        self.command("cmake", "-S", self.tree, "-B", self.build, f"-DNNX_CPU_ISAS={isa}", f"-Dpybind11_DIR={pybind11}",
+                     f"-DPython_EXECUTABLE={sys.executable}", "-DSKBUILD_PROJECT_VERSION=0", "-DCMAKE_CXX_FLAGS_RELEASE=-O2",
+                     "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",
+                     f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={self.tree}/python/nnx")  # fmt: skip
+
+    def command(self, *arguments):
+        done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
+
+    def make(self):
+        self.command("cmake", "--build", self.build, f"-j{self.jobs}")
+
+    def test(self, tests, *options, timeout=600):
+        """pytest's exit status and output; a test that hangs has found something, too."""
+        environment = os.environ | {"PYTHONPATH": str(self.tree / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("NNX_CPU", None)
+        paths = [str(self.tree / "tests" / test) for test in tests]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *paths]
+        try:
+            done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True,
+                                  timeout=timeout, check=False)  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return 1, "ran too long"
+        return done.returncode, done.stdout + done.stderr
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--isa", default="avx2", help="the instruction set to build for")
+    parser.add_argument("--only", default="", help="faults whose file or description contains this")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--allow-failing", action="store_true", help="leave out tests that fail without a fault")
+    parser.add_argument("--list", action="store_true", help="check that every fault can be planted, and stop")
+    options = parser.parse_args()
+
+    faults = [f for f in FAULTS if options.only in f.file or options.only in f.what]
+    broken = [f for f in faults if (ROOT / "csrc/cpu" / f.file).read_text().count(f.old) != 1]
+    for f in broken:
+        print(f"not found exactly once: {f.file}: {f.what}: {f.old!r}")
+    if broken:
+        return 2
+    if options.list:
+        print(f"{len(faults)} faults can be planted")
+        return 0
+
+    caught, missed, errors = 0, [], []
+    with tempfile.TemporaryDirectory() as folder:
+        shop = Workshop(Path(folder), options.isa, options.jobs)
+        shop.make()
+        status, output = shop.test(sorted({test for f in faults for test in f.tests}))
+        failing = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", output, re.MULTILINE)
+        if status != 0:
+            print(f"{len(failing)} tests fail without any fault:", *failing, sep="\n  ")
+            if not (options.allow_failing and status == 1):
+                print(output[-2000:])
+                return 2
+        left_out = [argument for test in failing for argument in ("--deselect", test)]
+        for number, f in enumerate(faults, 1):
+            start, path = time.perf_counter(), shop.tree / "csrc/cpu" / f.file
+            sound = path.read_text()
+            path.write_text(sound.replace(f.old, f.new))
+            try:
+                shop.make()
+            except RuntimeError as error:
+                errors.append(f)
+                print(f"does not compile: {f.file}: {f.what}\n{error}")
+                continue
+            finally:
+                path.write_text(sound)
+            status, output = shop.test(f.tests, "-x", *left_out)
+            found = status in (1, 2) or status < 0
+            if status > 2:
+                errors.append(f)
+                print(output[-2000:])
+            caught += found
+            if not found:
+                missed.append(f)
+            verdict = "caught" if found else "MISSED"
+            print(f"{number:3}/{len(faults)} {verdict} {f.file}: {f.what} ({time.perf_counter() - start:.0f} s)", flush=True)
+    print(f"{caught} of {len(faults)} faults caught: {caught / max(1, len(faults)):.1%}")
+    for f in missed:
+        print(f"  missed: {f.file}: {f.what}")
+    return 2 if errors else int(caught < SHARE * len(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

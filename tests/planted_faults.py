@@ -19,7 +19,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95
-DENSE, CONV, GRADIENTS, DETERMINISM = "ops/test_dense.py", "ops/test_conv2d.py", "test_model_gradients.py", "test_determinism.py"
+DENSE, CONV, GRADIENTS, DETERMINISM = (
+    "ops/test_dense.py",
+    "ops/test_conv2d.py",
+    "test_model_gradients.py",
+    "test_determinism.py",
+)
 TRAINING = "test_training.py"
 
 
@@ -193,7 +198,9 @@ class Workshop:
             shutil.copytree(ROOT / name, self.tree / name, ignore=ignored)
         for name in ("CMakeLists.txt", "pyproject.toml"):
             shutil.copy(ROOT / name, self.tree)
-        pybind11 = subprocess.check_output([sys.executable, "-m", "pybind11", "--cmakedir"], text=True).strip()
+        pybind11 = subprocess.check_output(
+            [sys.executable, "-m", "pybind11", "--cmakedir"], text=True
+        ).strip()
         self.command("cmake", "-S", self.tree, "-B", self.build, f"-DNNX_CPU_ISAS={isa}", f"-Dpybind11_DIR={pybind11}",
                      f"-DPython_EXECUTABLE={sys.executable}", "-DSKBUILD_PROJECT_VERSION=0", "-DCMAKE_CXX_FLAGS_RELEASE=-O2",
                      "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",
@@ -222,11 +229,15 @@ class Workshop:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--isa", default="avx2", help="the instruction set to build for")
     parser.add_argument("--only", default="", help="faults whose file or description contains this")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--allow-failing", action="store_true", help="leave out tests that fail without a fault")
+    parser.add_argument(
+        "--allow-failing", action="store_true", help="leave out tests that fail without a fault"
+    )
     parser.add_argument("--list", action="store_true", help="check that every fault can be planted, and stop")
     options = parser.parse_args()
 
@@ -273,7 +284,10 @@ def main():
             if not found:
                 missed.append(f)
             verdict = "caught" if found else "MISSED"
-            print(f"{number:3}/{len(faults)} {verdict} {f.file}: {f.what} ({time.perf_counter() - start:.0f} s)", flush=True)
+            print(
+                f"{number:3}/{len(faults)} {verdict} {f.file}: {f.what} ({time.perf_counter() - start:.0f} s)",
+                flush=True,
+            )
     print(f"{caught} of {len(faults)} faults caught: {caught / max(1, len(faults)):.1%}")
     for f in missed:
         print(f"  missed: {f.file}: {f.what}")

@@ -175,7 +175,10 @@ def class_weights(class_weight: ClassWeight, y: NDArray, kind: TargetKind) -> ND
     else:
         table = np.asarray(class_weight, dtype=np.float64)
         if table.ndim != 1 or len(table) <= classes.max(initial=-1):
-            raise ValueError("argument 'class_weight' expected a weight for every class")
+            raise ValueError(
+                f"argument 'class_weight' expected a weight for each of {classes.max(initial=-1) + 1} classes, "
+                f"got shape {table.shape}"
+            )
     return np.asarray(sample_weights(table, len(table), "class_weight")[classes])
 
 
@@ -201,5 +204,6 @@ def split(
 def unpack(batch: Any) -> tuple[Any, Any, Any]:
     """A batch (x, y) or (x, y, sample_weight) as a triple."""
     if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-        raise ValueError("expected batches (x, y) or (x, y, sample_weight)")
+        got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
+        raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {got}")
     return (*batch, None) if len(batch) == 2 else tuple(batch)

@@ -96,7 +96,8 @@ class Model(Layer):
         )
         self.device = programs.resolve_device(device)
         self.optimizer, self.loss, self.metrics, self.seed = compiled
-        self.precision = precision
+        self.precision, self.epoch = precision, 0
+        self.optimizer.iterations = 0
         for weight in self.weights:
             weight.release()
         self._store = None

@@ -100,7 +100,9 @@ class PiecewiseConstant(Schedule):
         self.boundaries = np.array(boundaries, dtype=np.float64)
         self.values = np.array([number("PiecewiseConstant", "values", v, closed="neither") for v in values])
         if self.boundaries.ndim != 1 or np.any(~(np.diff(self.boundaries) > 0)):
-            raise ValueError("PiecewiseConstant: argument 'boundaries' expected growing numbers")
+            raise ValueError(
+                f"PiecewiseConstant: argument 'boundaries' expected growing numbers, got {boundaries}"
+            )
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
                 f"PiecewiseConstant: argument 'values' expected {len(self.boundaries) + 1} numbers, "

@@ -19,7 +19,9 @@ EMPTY = [(0, 3, 4), (0, 256, 256)]
 @pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
-    "sizes", [REMAINDERS, COLUMNS, BLOCKS, LONG, EMPTY], ids=["remainders", "columns", "blocks", "long", "empty"]
+    "sizes",
+    [REMAINDERS, COLUMNS, BLOCKS, LONG, EMPTY],
+    ids=["remainders", "columns", "blocks", "long", "empty"],
 )
 def test_forward_and_backward(run, rng, sizes, dtype, fill):
     for n, i, o in sizes:

@@ -253,7 +253,9 @@ def test_regression_sums(rng, dtype):
     for shape in ((1, 1), (40, 3), (1000, 2)):
         y, t = draw(rng, shape, dtype, "integers"), draw(rng, shape, dtype, "integers")
         error = (y - t).astype(np.float64)
-        want = np.stack([(error**2).sum(0), np.abs(error).sum(0), t.sum(0), (t.astype(float) ** 2).sum(0)], axis=1)
+        want = np.stack(
+            [(error**2).sum(0), np.abs(error).sum(0), t.sum(0), (t.astype(float) ** 2).sum(0)], axis=1
+        )
         np.testing.assert_array_equal(_core.regression_sums(y, t), want)
 
 
@@ -261,7 +263,9 @@ def test_regression_sums(rng, dtype):
 def test_check_labels(dtype):
     _core.check_labels(np.array([0, 2, 1], dtype), 3, "y")
     for bad, value in (([0, 1, 3], "3"), ([0, 200, 1], "200")):
-        with pytest.raises(ValueError, match=rf"argument 'y' expected .*3.*got {value} at .*{bad.index(int(value))}"):
+        with pytest.raises(
+            ValueError, match=rf"argument 'y' expected .*3.*got {value} at .*{bad.index(int(value))}"
+        ):
             _core.check_labels(np.array(bad, dtype), 3, "y")
 
 

@@ -90,9 +90,9 @@ class Normalize(Layer):
         self.mean = np.array(mean, dtype=np.float64)
         deviation = np.array(std, dtype=np.float64)
         if not np.all(np.isfinite(self.mean)):
-            raise ValueError("Normalize: argument 'mean' expected finite numbers")
+            raise ValueError(f"Normalize: argument 'mean' expected finite numbers, got {self.mean}")
         if not np.all(np.isfinite(deviation) & (deviation >= 0)):
-            raise ValueError("Normalize: argument 'std' expected finite numbers >= 0")
+            raise ValueError(f"Normalize: argument 'std' expected finite numbers >= 0, got {deviation}")
         self.std = np.where(deviation == 0, 1.0, deviation)
         self._mean: Weight | None = None
         self._std: Weight | None = None

@@ -194,7 +194,7 @@ def sigmoid_binary_cross_entropy_backward(
 
 def softmax_cross_entropy(
     z: Concrete,
-    targets: Operand,
+    labels_or_onehot: Operand,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
     sample_weight: Weights = None,
@@ -204,7 +204,7 @@ def softmax_cross_entropy(
 
     Args:
         z: logits (N, K), of any size.
-        targets: labels (N,), int32, int64 or uint8 in [0, K); or distributions (N, K), as z.
+        labels_or_onehot: labels (N,), int32, int64 or uint8 in [0, K); or distributions (N, K), as z.
         label_smoothing: in [0, 1] (Szegedy et al. 2016).
         reduction: "mean", "sum" or "none".
         sample_weight: (N,).
@@ -213,12 +213,14 @@ def softmax_cross_entropy(
     Returns:
         A scalar; (N,) for reduction "none".
     """
-    return _core.softmax_cross_entropy(z, targets, label_smoothing, reduction, sample_weight, class_weight)
+    return _core.softmax_cross_entropy(
+        z, labels_or_onehot, label_smoothing, reduction, sample_weight, class_weight
+    )
 
 
 def softmax_cross_entropy_backward(
     z: Concrete,
-    targets: Operand,
+    labels_or_onehot: Operand,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
     sample_weight: Weights = None,
@@ -226,5 +228,5 @@ def softmax_cross_entropy_backward(
 ) -> Concrete:
     """Gradient of `softmax_cross_entropy` by z, like z."""
     return _core.softmax_cross_entropy_backward(
-        z, targets, label_smoothing, reduction, sample_weight, class_weight
+        z, labels_or_onehot, label_smoothing, reduction, sample_weight, class_weight
     )

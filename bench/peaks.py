@@ -1,0 +1,57 @@
+"""What this machine can do at most: fused multiply-adds and memory traffic, measured by small C programs."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FLAGS = ("-O3", "-march=native", "-pthread", "-shared", "-fPIC")
+
+
+@functools.cache
+def _library(name: str) -> ctypes.CDLL | None:
+    """bench/<name>.c, compiled now; None where there is no compiler."""
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.so"
+        subprocess.run([compiler, *FLAGS, "-o", str(path), str(HERE / f"{name}.c")], check=True)
+        return ctypes.CDLL(str(path))
+
+
+def fma(threads: int) -> tuple[Callable[[], object], float] | None:
+    """A call of about 20 ms that does nothing but multiply and add, and its FLOPs."""
+    library = _library("fma_peak")
+    if library is None:
+        return None
+    library.fma_flops.restype = ctypes.c_double
+    rounds = ctypes.c_long(4_000_000)
+    return lambda: library.fma_run(threads, rounds), library.fma_flops(threads, rounds)
+
+
+@functools.cache
+def bandwidth(threads: int, working_set: int) -> float | None:
+    """Bytes per second, over and over the same `working_set` bytes: reading, or updating where that moves more."""
+    library = _library("stream_peak")
+    if library is None:
+        return None
+    library.stream_seconds.restype = ctypes.c_double
+    size = max(working_set, 1 << 14)
+
+    def rate(update: int) -> float:
+        passes = 1
+        while True:
+            seconds = library.stream_seconds(threads, ctypes.c_long(size), ctypes.c_long(passes), update)
+            if seconds > 0.03:
+                return (1 + update) * size * passes / seconds
+            passes = max(2 * passes, int(passes * 0.04 / max(seconds, 1e-6)))
+
+    return max(rate(update) for update in (0, 1) for _ in range(3))

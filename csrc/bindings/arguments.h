@@ -40,6 +40,10 @@ NNX_KIND(PairArgument, "int | tuple[int, int]")
 NNX_KIND(PaddingArgument, "str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]")
 NNX_KIND(DTypeArgument, "numpy.typing.DTypeLike")
 NNX_KIND(IntegerArgument, "int")
+NNX_KIND(NumpyArgument, "numpy.typing.NDArray[typing.Any]")
+NNX_KIND(NumpyResult, "numpy.typing.NDArray[typing.Any]")
+NNX_KIND(Specification, "dict[str, typing.Any]")
+NNX_KIND(ProgressArgument, "collections.abc.Callable[[int, int, float, list[list[float]]], bool | None]")
 NNX_KIND(ClassWeightArgument, "collections.abc.Mapping[int, float] | numpy.typing.ArrayLike")
 #undef NNX_KIND
 

@@ -1,10 +1,11 @@
 // Graph and Parameters: what a traced model is made of
 
+#include "program/graph.h"
+
 #include "bindings/arrays.h"
 #include "bindings/init.h"
 #include "core/error.h"
 #include "ops/activation.h"
-#include "program/graph.h"
 #include "program/parameters.h"
 
 namespace nnx::bindings {
@@ -17,7 +18,6 @@ using program::Parameters;
 using program::Slot;
 
 using Dims = py::typing::Tuple<int, py::ellipsis>;
-using FloatArray = py::array;
 
 Activation read_activation(const char* where, const std::string& name, double alpha) {
   return ops::parse_activation(where, name, alpha);
@@ -40,7 +40,7 @@ ops::Pool2dOptions read_pool2d(const char* where, const PairArgument& pool_size,
   return options;
 }
 
-py::dict describe(const Graph& graph, int id) {
+Specification describe(const Graph& graph, int id) {
   const Node& node = graph.node(id);
   py::list values, parameters;
   for (int input : node.inputs) {
@@ -59,7 +59,7 @@ py::dict describe(const Graph& graph, int id) {
   result["inputs"] = values;
   result["parameters"] = parameters;
   result["flops"] = static_cast<int64_t>(graph.flops(id));
-  return result;
+  return {result};
 }
 
 Slot read_slot(const std::string& name) {
@@ -76,7 +76,8 @@ std::shared_ptr<Parameters> make_parameters(const std::vector<std::string>& name
                                             const std::string& device) {
   if (shapes.size() != names.size() || trainable.size() != names.size()) {
     bad_value("parameters", "shapes", "one shape and one flag for each name",
-              detail::concatenate(names.size(), " names, ", shapes.size(), " shapes, ", trainable.size(), " flags"));
+              detail::concatenate(names.size(), " names, ", shapes.size(), " shapes, ", trainable.size(),
+                                  " flags"));
   }
   std::vector<ParameterEntry> entries;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -89,14 +90,15 @@ std::shared_ptr<Parameters> make_parameters(const std::vector<std::string>& name
   return std::make_shared<Parameters>(std::move(entries), type, parse_device(device));
 }
 
-FloatArray get_parameter(Parameters& parameters, int index, const std::string& slot) {
-  return to_numpy(parameters.view(index, read_slot(slot)).clone());
+NumpyResult get_parameter(Parameters& parameters, int index, const std::string& slot) {
+  return {to_numpy(parameters.view(index, read_slot(slot)).clone())};
 }
 
-void set_parameter(Parameters& parameters, int index, const FloatArray& array, const std::string& slot) {
+void set_parameter(Parameters& parameters, int index, const NumpyArgument& array, const std::string& slot) {
   Tensor to = parameters.view(index, read_slot(slot));
   const char* const name = parameters.entry(index).name.c_str();
-  const py::array cast = py::array::ensure(array.attr("astype")(numpy_dtype(to.dtype())), py::array::c_style);
+  const py::array cast = py::array::ensure(
+      as_array("parameters", name, array.object).attr("astype")(numpy_dtype(to.dtype())), py::array::c_style);
   const Tensor from = from_numpy("parameters", name, cast, false);
   if (from.shape() != to.shape()) bad_value("parameters", name, to.shape(), from.shape());
   device_of(to.device()).copy_from_host(to.raw(), from.raw(), to.bytes());
@@ -124,8 +126,8 @@ void add_graph(py::module_& m) {
           [](Graph& graph, int x, int w, int b, const std::string& activation, double alpha) {
             return graph.dense(x, w, b, read_activation("dense", activation, alpha));
           },
-          py::arg("x"), py::arg("w"), py::arg("b"), py::arg("activation") = "identity", py::arg("alpha") = 0.0,
-          "x (..., I), w (I, O), b (O) or -1 -> (..., O)")
+          py::arg("x"), py::arg("w"), py::arg("b"), py::arg("activation") = "identity",
+          py::arg("alpha") = 0.0, "x (..., I), w (I, O), b (O) or -1 -> (..., O)")
       .def("conv2d", &conv2d, py::arg("x"), py::arg("w"), py::arg("b"), py::arg("strides") = 1,
            py::arg("padding") = "valid", py::arg("dilation") = 1, py::arg("groups") = 1,
            py::arg("activation") = "identity", py::arg("alpha") = 0.0,
@@ -136,16 +138,16 @@ void add_graph(py::module_& m) {
              const PaddingArgument& padding) {
             return graph.max_pool2d(x, read_pool2d("max_pool2d", size, strides, padding));
           },
-          py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(), py::arg("padding") = "valid",
-          "x (H, W, C) -> (OH, OW, C)")
+          py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(),
+          py::arg("padding") = "valid", "x (H, W, C) -> (OH, OW, C)")
       .def(
           "avg_pool2d",
           [](Graph& graph, int x, const PairArgument& size, const std::optional<PairArgument>& strides,
              const PaddingArgument& padding, bool count_include_pad) {
             return graph.avg_pool2d(x, read_pool2d("avg_pool2d", size, strides, padding), count_include_pad);
           },
-          py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(), py::arg("padding") = "valid",
-          py::arg("count_include_pad") = false, "x (H, W, C) -> (OH, OW, C)")
+          py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(),
+          py::arg("padding") = "valid", py::arg("count_include_pad") = false, "x (H, W, C) -> (OH, OW, C)")
       .def("global_avg_pool2d", &Graph::global_avg_pool2d, py::arg("x"), "x (H, W, C) -> (C)")
       .def(
           "activation",
@@ -159,8 +161,8 @@ void add_graph(py::module_& m) {
            "Passes x on where the program does not train.")
       .def("batch_norm", &Graph::batch_norm, py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"),
            py::arg("variance"), py::arg("momentum"), py::arg("epsilon"), "Over every axis but the last.")
-      .def("local_response_norm", &Graph::local_response_norm, py::arg("x"), py::arg("size"), py::arg("alpha"),
-           py::arg("beta"), py::arg("k"), "Over neighbouring channels.")
+      .def("local_response_norm", &Graph::local_response_norm, py::arg("x"), py::arg("size"),
+           py::arg("alpha"), py::arg("beta"), py::arg("k"), "Over neighbouring channels.")
       .def("add", &Graph::add, py::arg("a"), py::arg("b"), "a + b, of one shape")
       .def("multiply", &Graph::multiply, py::arg("a"), py::arg("b"), "a * b, of one shape")
       .def("scale", &Graph::scale, py::arg("x"), py::arg("factor"), "factor * x")
@@ -179,8 +181,9 @@ void add_graph(py::module_& m) {
       .def(
           "nodes",
           [](const Graph& graph) {
-            std::vector<py::dict> nodes;
-            for (size_t id = 0; id < graph.nodes().size(); ++id) nodes.push_back(describe(graph, static_cast<int>(id)));
+            std::vector<Specification> nodes;
+            for (size_t id = 0; id < graph.nodes().size(); ++id)
+              nodes.push_back(describe(graph, static_cast<int>(id)));
             return nodes;
           },
           "id, kind, scope, shape, inputs, parameters and forward flops per sample of every node.");
@@ -198,7 +201,8 @@ void add_parameters(py::module_& m) {
       .def_property_readonly("names",
                              [](const Parameters& parameters) {
                                std::vector<std::string> names;
-                               for (const ParameterEntry& entry : parameters.entries()) names.push_back(entry.name);
+                               for (const ParameterEntry& entry : parameters.entries())
+                                 names.push_back(entry.name);
                                return names;
                              })
       .def_property_readonly("dtype", [](const Parameters& p) { return numpy_dtype(p.dtype()); })

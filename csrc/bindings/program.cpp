@@ -25,12 +25,13 @@ using program::Targets;
 
 // An entry of a specification; `fallback` where it is absent or None.
 template <class Value>
-Value entry(const py::dict& specification, const char* key, Value fallback) {
-  if (!specification.contains(key) || specification[key].is_none()) return fallback;
-  return specification[key].cast<Value>();
+Value entry(const Specification& specification, const char* key, Value fallback) {
+  const auto entries = specification.object.cast<py::dict>();
+  if (!entries.contains(key) || entries[key].is_none()) return fallback;
+  return entries[key].cast<Value>();
 }
 
-LossSpec read_loss(const py::dict& specification) {
+LossSpec read_loss(const Specification& specification) {
   LossSpec loss;
   const auto kind = entry<std::string>(specification, "kind", "");
   loss.cross_entropy = kind == "softmax_cross_entropy";
@@ -39,7 +40,9 @@ LossSpec read_loss(const py::dict& specification) {
   if (targets != "labels" && targets != "one_hot" && targets != "values") {
     bad_value("program", "targets", "'labels', 'one_hot' or 'values'", "'" + targets + "'");
   }
-  loss.targets = targets == "labels" ? Targets::labels : targets == "one_hot" ? Targets::one_hot : Targets::values;
+  loss.targets = targets == "labels"    ? Targets::labels
+                 : targets == "one_hot" ? Targets::one_hot
+                                        : Targets::values;
   if (loss.targets == Targets::labels && !loss.cross_entropy) {
     bad_value("program", "targets", "'values' for this loss", "'labels'");
   }
@@ -56,7 +59,7 @@ LossSpec read_loss(const py::dict& specification) {
   return loss;
 }
 
-OptimizerSpec read_optimizer(const py::dict& specification) {
+OptimizerSpec read_optimizer(const Specification& specification) {
   OptimizerSpec optimizer;
   const auto kind = entry<std::string>(specification, "kind", "");
   if (kind != "sgd" && kind != "adam" && kind != "adamw") {
@@ -75,9 +78,10 @@ OptimizerSpec read_optimizer(const py::dict& specification) {
   return optimizer;
 }
 
-MetricSpec read_metric(const py::dict& specification) {
+MetricSpec read_metric(const Specification& specification) {
   const auto kind = entry<std::string>(specification, "kind", "");
-  MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1), entry(specification, "threshold", 0.5)};
+  MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1),
+                    entry(specification, "threshold", 0.5)};
   if (kind == "top_k") return metric;
   if (kind == "binary") {
     metric.kind = MetricKind::binary;
@@ -95,9 +99,10 @@ MetricSpec read_metric(const py::dict& specification) {
 }
 
 std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int output,
-                                      const std::shared_ptr<Parameters>& parameters, int64_t max_batch, bool training,
-                                      const std::optional<py::dict>& loss, const std::optional<py::dict>& optimizer,
-                                      const std::vector<py::dict>& metrics, uint64_t seed) {
+                                      const std::shared_ptr<Parameters>& parameters, int64_t max_batch,
+                                      bool training, const std::optional<Specification>& loss,
+                                      const std::optional<Specification>& optimizer,
+                                      const std::vector<Specification>& metrics, uint64_t seed) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
@@ -105,23 +110,28 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
   options.seed = seed;
   if (loss) options.loss = read_loss(*loss);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
-  for (const py::dict& metric : metrics) options.metrics.push_back(read_metric(metric));
+  for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
   if (training && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
   return std::make_unique<Program>(graph, output, parameters, options);
 }
 
-Tensor read_array(const char* where, const char* name, const std::optional<py::array>& array) {
-  return array ? from_numpy(where, name, *array, true) : Tensor();
+Tensor read_array(const char* where, const char* name, const NumpyArgument& array) {
+  return from_numpy(where, name, as_array(where, name, array.object), true);
+}
+
+Tensor read_array(const char* where, const char* name, const std::optional<NumpyArgument>& array) {
+  return array ? read_array(where, name, *array) : Tensor();
 }
 
 // Weights of any dtype come in the parameters' own.
-Tensor read_weight(const char* where, const Program& program, const std::optional<py::array>& array) {
+Tensor read_weight(const char* where, const Program& program, const std::optional<NumpyArgument>& array) {
   if (!array) return {};
+  const py::array weights = as_array(where, "sample_weight", array->object);
   return from_numpy(where, "sample_weight",
-                    py::array(array->attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
+                    py::array(weights.attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
 }
 
-RunHooks read_hooks(const std::optional<py::function>& progress, double interval) {
+RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double interval) {
   RunHooks hooks;
   hooks.interval = interval;
   hooks.interrupt = [] {
@@ -129,7 +139,7 @@ RunHooks read_hooks(const std::optional<py::function>& progress, double interval
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   };
   if (progress) {
-    hooks.progress = [function = *progress](const RunResult& result) {
+    hooks.progress = [function = progress->object](const RunResult& result) {
       const py::gil_scoped_acquire acquired;
       const py::object stop = function(result.steps, result.samples, result.loss, result.metrics);
       return !stop.is_none() && stop.cast<bool>();
@@ -138,7 +148,7 @@ RunHooks read_hooks(const std::optional<py::function>& progress, double interval
   return hooks;
 }
 
-py::dict to_dict(const RunResult& result) {
+Specification to_dict(const RunResult& result) {
   py::dict dict;
   dict["steps"] = result.steps;
   dict["samples"] = result.samples;
@@ -152,17 +162,21 @@ py::dict to_dict(const RunResult& result) {
     where["layer"] = result.nonfinite->layer;
     dict["nonfinite"] = where;
   }
-  return dict;
+  return {dict};
 }
 
-py::dict train_epoch(Program& program, const py::array& x, const py::array& y,
-                     const std::optional<py::array>& sample_weight, const std::optional<py::array>& order,
-                     int64_t batch_size, const py::array_t<double, py::array::c_style | py::array::forcecast>& rates,
-                     uint64_t first_step, const std::optional<py::function>& progress, double interval) {
+Specification train_epoch(Program& program, const NumpyArgument& x, const NumpyArgument& y,
+                          const std::optional<NumpyArgument>& sample_weight,
+                          const std::optional<NumpyArgument>& order, int64_t batch_size,
+                          const NumpyArgument& learning_rates, uint64_t first_step,
+                          const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "train_epoch";
-  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
-  if (!program.options().training) bad_value(where, "program", "one compiled for training", "one that is not");
+  if (!program.options().training)
+    bad_value(where, "program", "one compiled for training", "one that is not");
+  const auto rates = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
+      as_array(where, "learning_rates", learning_rates.object));
   if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, rows);
   const RunHooks hooks = read_hooks(progress, interval);
@@ -170,23 +184,24 @@ py::dict train_epoch(Program& program, const py::array& x, const py::array& y,
   return to_dict(without_gil([&] { return program.train(feed, batch_size, schedule, hooks); }));
 }
 
-double train_step(Program& program, const py::array& x, const py::array& y,
-                  const std::optional<py::array>& sample_weight, double learning_rate, uint64_t step) {
+double train_step(Program& program, const NumpyArgument& x, const NumpyArgument& y,
+                  const std::optional<NumpyArgument>& sample_weight, double learning_rate, uint64_t step) {
   const char* const where = "train_step";
-  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
-  if (!program.options().training) bad_value(where, "program", "one compiled for training", "one that is not");
+  if (!program.options().training)
+    bad_value(where, "program", "one compiled for training", "one that is not");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
   const program::Schedule schedule{&learning_rate, 1, step};
   if (feed.rows == 0) return 0.0;
   return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
 }
 
-py::dict evaluate(Program& program, const py::array& x, const py::array& y,
-                  const std::optional<py::array>& sample_weight, int64_t batch_size,
-                  const std::optional<py::function>& progress, double interval) {
+Specification evaluate(Program& program, const NumpyArgument& x, const NumpyArgument& y,
+                       const std::optional<NumpyArgument>& sample_weight, int64_t batch_size,
+                       const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "evaluate";
-  const Tensor tx = from_numpy(where, "x", x, true), ty = from_numpy(where, "y", y, true);
+  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
   if (program.options().training || !program.options().loss) {
     bad_value(where, "program", "one compiled for inference, with a loss", "another");
@@ -196,23 +211,24 @@ py::dict evaluate(Program& program, const py::array& x, const py::array& y,
   return to_dict(without_gil([&] { return program.evaluate(feed, batch_size, hooks); }));
 }
 
-py::array predict(Program& program, const py::array& x, int64_t batch_size,
-                  const std::optional<py::function>& progress, double interval) {
+NumpyResult predict(Program& program, const NumpyArgument& x, int64_t batch_size,
+                    const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "predict";
-  const Tensor tx = from_numpy(where, "x", x, true);
-  if (program.options().training) bad_value(where, "program", "one compiled for inference", "one for training");
+  const Tensor tx = read_array(where, "x", x);
+  if (program.options().training)
+    bad_value(where, "program", "one compiled for inference", "one for training");
   Feed feed = program::make_feed(where, program, tx, {}, {}, {});
   const Tensor result =
       Tensor::empty(program.output_shape().with_leading(feed.rows), program.parameters()->dtype());
   feed.result = result.raw();
   const RunHooks hooks = read_hooks(progress, interval);
   without_gil([&] { program.predict(feed, batch_size, hooks); });
-  return to_numpy(result);
+  return {to_numpy(result)};
 }
 
-py::dict memory(const Program& program) {
+py::typing::Dict<py::str, int> memory(const Program& program) {
   const program::MemoryUse use = program.memory();
-  py::dict dict;
+  py::typing::Dict<py::str, int> dict;
   dict["parameters"] = use.parameters;
   dict["gradients"] = use.gradients;
   dict["optimizer"] = use.optimizer;
@@ -225,15 +241,16 @@ py::dict memory(const Program& program) {
 
 void init_program(py::module_& m) {
   py::class_<Program>(m, "Program", "A compiled model: a list of kernel calls over one arena.")
-      .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"), py::arg("max_batch"),
-           py::arg("training"), py::arg("loss") = py::none(), py::arg("optimizer") = py::none(),
-           py::arg("metrics") = std::vector<py::dict>{}, py::arg("seed") = 0)
-      .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("order"),
-           py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
+      .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"),
+           py::arg("max_batch"), py::arg("training"), py::arg("loss") = py::none(),
+           py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
+           py::arg("seed") = 0)
+      .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+           py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1,
            "Trains on the rows of `order` in batches, without the GIL.")
-      .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("learning_rate"),
-           py::arg("step"), "Trains on one batch; its loss.")
+      .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
+           py::arg("learning_rate"), py::arg("step"), "Trains on one batch; its loss.")
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("batch_size"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, "Loss and metrics, without updates.")
       .def("predict", &predict, py::arg("x"), py::arg("batch_size"), py::arg("progress") = py::none(),

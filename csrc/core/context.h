@@ -1,8 +1,8 @@
 // What a kernel may ask of the machine it runs on.
 //
-// CPU: a kernel is called by every thread of a team with the same arguments (SPMD). It cuts its work into chunks
-// by shape alone, takes chunks through for_each (csrc/cpu/parallel.h), and returns only after a barrier, so that
-// the next kernel may read what it wrote. CUDA: called once, it enqueues on `stream`.
+// CPU: a kernel is called by every thread of a team with the same arguments (SPMD). It cuts its work into
+// chunks by shape alone, takes chunks through for_each (csrc/cpu/parallel.h), and returns only after a
+// barrier, so that the next kernel may read what it wrote. CUDA: called once, it enqueues on `stream`.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ inline constexpr int64_t kScratchBytes = int64_t{4} << 20;
 inline constexpr int64_t kPartials = 64;
 
 struct Context {
-  int rank = 0;              // this thread's place in the team
-  int size = 1;              // threads in the team
-  Team* team = nullptr;      // null when size is 1
-  uint32_t phase = 0;        // parallel loops passed so far; equal on all threads between kernels
-  void* scratch = nullptr;   // this thread's own kScratchBytes
-  double* partials = nullptr; // kPartials numbers, shared by the team
-  void* workspace = nullptr; // shared by the team; at least what the kernel's workspace function asked for
-  void* stream = nullptr;    // CUDA only
+  int rank = 0;                // this thread's place in the team
+  int size = 1;                // threads in the team
+  Team* team = nullptr;        // null when size is 1
+  uint32_t phase = 0;          // parallel loops passed so far; equal on all threads between kernels
+  void* scratch = nullptr;     // this thread's own kScratchBytes
+  double* partials = nullptr;  // kPartials numbers, shared by the team
+  void* workspace = nullptr;   // shared by the team; at least what the kernel's workspace function asked for
+  void* stream = nullptr;      // CUDA only
 };
 
 // A scalar that is either fixed when a program is built or read from the device when the kernel runs.

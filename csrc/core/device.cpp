@@ -18,7 +18,7 @@ DeviceId parse_device(const std::string& text) {
       text.find_first_not_of("0123456789", prefix.size()) == std::string::npos) {
     return {DeviceKind::cuda, std::stoi(text.substr(prefix.size()))};
   }
-  throw ValueError("device expected 'cpu', 'cuda' or 'cuda:<number>', got '" + text + "'");
+  bad_value("nnx", "device", "'cpu', 'cuda' or 'cuda:<number>'", "'" + text + "'");
 }
 
 Device& device_of(DeviceId id) {

@@ -38,8 +38,8 @@ class Device {
   virtual void synchronize() = 0;
 
   // Runs `body` on every thread of a team (CPU) or once against the device's stream (CUDA). `work` is the
-  // estimated number of floating-point operations; little work stays on the calling thread. `workspace` is what
-  // Context::workspace must point at.
+  // estimated number of floating-point operations; little work stays on the calling thread. `workspace` is
+  // what Context::workspace must point at.
   virtual void run(double work, void* workspace, const std::function<void(Context&)>& body) = 0;
 
   virtual const kernels::Table<float>& table_float32() const = 0;

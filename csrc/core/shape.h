@@ -38,8 +38,6 @@ class Shape {
   std::vector<int64_t> dims_;
 };
 
-inline std::ostream& operator<<(std::ostream& stream, const Shape& shape) {
-  return stream << shape.str();
-}
+inline std::ostream& operator<<(std::ostream& stream, const Shape& shape) { return stream << shape.str(); }
 
 }  // namespace nnx

@@ -27,8 +27,8 @@ int64_t workspace(const Conv2dShape& s) {
 }
 
 template <class T>
-void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b, Activation activation,
-             T* y) {
+void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b,
+             Activation activation, T* y) {
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {
     Epilogue<T> epilogue;
@@ -71,7 +71,8 @@ void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T
         epilogue.gradient = gradient;
         if (gradient.saved != nullptr) epilogue.gradient.saved += g * e.inputs;
         gemm_rows(context, rows.rows(), e.inputs, rows,
-                  GradientColumns<T>{s, vertical, horizontal, w + g * e.outputs, e.outputs}, dx_group, epilogue);
+                  GradientColumns<T>{s, vertical, horizontal, w + g * e.outputs, e.outputs}, dx_group,
+                  epilogue);
       }
     }
   }

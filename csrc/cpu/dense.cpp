@@ -27,7 +27,8 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
   Epilogue<T> epilogue;
   epilogue.bias = b;
   epilogue.activation = activation;
-  gemm_rows(context, s.rows, s.out, MatrixRows<T>{x, s.in, s.in, s.out}, MatrixColumns<T>{w, s.out}, y, epilogue);
+  gemm_rows(context, s.rows, s.out, MatrixRows<T>{x, s.in, s.in, s.out}, MatrixColumns<T>{w, s.out}, y,
+            epilogue);
 }
 
 template <class T>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "core/context.h"
-#include "cpu/simd.h"
 #include "cpu/runtime/threads.h"
+#include "cpu/simd.h"
 
 namespace nnx::cpu::NNX_ISA {
 

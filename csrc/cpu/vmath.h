@@ -112,7 +112,7 @@ template <class T>
 NNX_INLINE void split_exponent(Vec<T> x, Vec<T>& k, Vec<T>& f) {
   using C = MathConstants<T>;
   const IntVec<T> one = (IntVec<T>)broadcast(T(1));
-  const IntVec<T> bits = (IntVec<T>)x + (one - C::kSqrtHalf);
+  const IntVec<T> bits = (IntVec<T>)((UintVec<T>)x + (UintVec<T>)(one - C::kSqrtHalf));
   const IntVec<T> exponent = (IntVec<T>)((UintVec<T>)bits >> C::kMantissaBits) - C::kBias;
   k = (Vec<T>)((IntVec<T>)broadcast(C::kRound) + exponent) - C::kRound;
   const IntVec<T> mantissa_mask = ((IntVec<T>{} + 1) << C::kMantissaBits) - 1;

@@ -18,8 +18,8 @@ inline constexpr bool gradient_reads_input(ActivationKind kind) {
   return kind == ActivationKind::gelu || kind == ActivationKind::silu;
 }
 
-// A gradient to be multiplied by act'(saved) on its way out of a kernel. `saved`: laid out as the gradient; the
-// activation's output, or its input where gradient_reads_input. Null saved: no multiplication.
+// A gradient to be multiplied by act'(saved) on its way out of a kernel. `saved`: laid out as the gradient;
+// the activation's output, or its input where gradient_reads_input. Null saved: no multiplication.
 template <class T>
 struct ActivationGradient {
   Activation activation;

@@ -6,13 +6,13 @@
 namespace nnx {
 
 struct Conv2dShape {
-  int64_t n, h, w, c;               // input
-  int64_t kh, kw, o;                // filters; each sees c / groups channels
+  int64_t n, h, w, c;  // input
+  int64_t kh, kw, o;   // filters; each sees c / groups channels
   int64_t stride_h, stride_w;
-  int64_t pad_top, pad_left;        // bottom and right follow from oh, ow
+  int64_t pad_top, pad_left;  // bottom and right follow from oh, ow
   int64_t dilation_h, dilation_w;
   int64_t groups;
-  int64_t oh, ow;                   // output
+  int64_t oh, ow;  // output
 };
 
 namespace kernels {

@@ -5,13 +5,13 @@
 
 namespace nnx {
 
-// Which mask: element i is kept where its 32-bit word >= round(rate * 2^32). The step is step.value, plus *step.at
-// where that is given.
+// Which mask: element i is kept where its 32-bit word >= round(rate * 2^32). The step is step.value, plus
+// *step.at where that is given.
 struct DropoutKey {
   uint64_t seed = 0;
-  uint32_t layer = 0;       // < 2^16
-  Live<uint64_t> step;      // < 2^48
-  double rate = 0.0;        // [0, 1)
+  uint32_t layer = 0;   // < 2^16
+  Live<uint64_t> step;  // < 2^48
+  double rate = 0.0;    // [0, 1)
 };
 
 namespace kernels {

@@ -33,16 +33,16 @@ struct ElementwiseKernels {
   void (*normalize)(Context&, int64_t rows, int64_t channels, const T* x, const T* mean, const T* deviation,
                     T* y);
   // dx (rows, channels) = or += dy / deviation
-  void (*normalize_backward)(Context&, int64_t rows, int64_t channels, const T* dy, const T* deviation, Policy,
-                             T* dx);
+  void (*normalize_backward)(Context&, int64_t rows, int64_t channels, const T* dy, const T* deviation,
+                             Policy, T* dx);
   // y (n) = log(max(x, 1e-12));  dx (n) = or += dy / max(x, 1e-12), 0 where x was below
   void (*log_forward)(Context&, int64_t n, const T* x, T* y);
   void (*log_backward)(Context&, int64_t n, const T* dy, const T* x, Policy, T* dx);
   // to (n) = T(from), from of any DType
   void (*cast)(Context&, int64_t n, DType from_type, const void* from, T* to);
   // to (rows, cols) = T(from[order[r]]), from (*, cols) of any DType; order null: rows in their order
-  void (*gather)(Context&, int64_t rows, int64_t cols, DType from_type, const void* from, const int64_t* order,
-                 T* to);
+  void (*gather)(Context&, int64_t rows, int64_t cols, DType from_type, const void* from,
+                 const int64_t* order, T* to);
   // The same for integer labels (rows), from int32, int64 or uint8
   void (*gather_labels)(Context&, int64_t rows, DType from_type, const void* from, const int64_t* order,
                         int32_t* to);

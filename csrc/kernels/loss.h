@@ -6,18 +6,18 @@
 namespace nnx {
 
 enum class PointwiseLoss : int32_t {
-  mean_squared_error,            // (y - t)^2
-  mean_absolute_error,           // |y - t|, gradient sign(y - t), 0 at 0
-  huber,                         // |e| <= delta: e^2 / 2, else delta (|e| - delta / 2)
-  half_sum_squared_error,        // (t - y)^2 / 2
-  binary_cross_entropy,          // y a probability, clamped to [1e-7, 1 - 1e-7]: -t log y - (1 - t) log(1 - y)
+  mean_squared_error,      // (y - t)^2
+  mean_absolute_error,     // |y - t|, gradient sign(y - t), 0 at 0
+  huber,                   // |e| <= delta: e^2 / 2, else delta (|e| - delta / 2)
+  half_sum_squared_error,  // (t - y)^2 / 2
+  binary_cross_entropy,    // y a probability, clamped to [1e-7, 1 - 1e-7]: -t log y - (1 - t) log(1 - y)
   sigmoid_binary_cross_entropy,  // y a logit: max(y, 0) - y t + log(1 + exp(-|y|))
 };
 
 // What a loss kernel writes; null pointers are skipped.
 template <class T>
 struct LossOutput {
-  T* values = nullptr;      // weighted but unscaled: (rows, cols) for pointwise losses, (rows) for cross-entropy
+  T* values = nullptr;  // weighted but unscaled: (rows, cols) for pointwise losses, (rows) for cross-entropy
   double* total = nullptr;  // one number: scale * sum of values, = or += by total_policy
   T* gradient = nullptr;    // (rows, cols): scale * weight * dl/dy, assigned
   Policy total_policy = Policy::assign;
@@ -41,8 +41,8 @@ struct LossKernels {
   void (*softmax_cross_entropy)(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T>,
                                 double label_smoothing, const T* row_weight, double scale, LossOutput<T>);
 
-  // *count += rows whose target is among the k largest of z (rows, classes); among equals the lower class wins.
-  // Targets given one-hot count as their argmax. A row with a NaN never counts.
+  // *count += rows whose target is among the k largest of z (rows, classes); among equals the lower class
+  // wins. Targets given one-hot count as their argmax. A row with a NaN never counts.
   void (*count_top_k)(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T>, int64_t k,
                       double* count);
   // *count += elements with (p > threshold) == (t > 0.5)

@@ -38,8 +38,8 @@ struct NormKernels {
 
   // y = x / (k + alpha * sum of x^2 over neighbouring channels)^beta; y may not be x
   void (*local_response_norm)(Context&, const LocalResponseNormShape&, const T* x, T* y);
-  void (*local_response_norm_backward)(Context&, const LocalResponseNormShape&, const T* dy, const T* x, Policy,
-                                       T* dx);
+  void (*local_response_norm_backward)(Context&, const LocalResponseNormShape&, const T* dy, const T* x,
+                                       Policy, T* dx);
 };
 
 }  // namespace kernels

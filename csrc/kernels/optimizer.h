@@ -9,7 +9,7 @@ struct SgdRule {
   Live<double> learning_rate;  // `at` replaces `value` where given
   double momentum = 0.0;
   bool nesterov = false;
-  double weight_decay = 0.0;   // added to the gradient: g + weight_decay * p
+  double weight_decay = 0.0;  // added to the gradient: g + weight_decay * p
   Live<double> gradient_scale{1.0, nullptr};
 };
 
@@ -17,8 +17,8 @@ struct AdamRule {
   Live<double> learning_rate;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   double weight_decay = 0.0;
-  bool decoupled = false;      // AdamW: p -= learning_rate * weight_decay * p, instead of g + weight_decay * p
-  Live<uint64_t> step;         // updates done before this one; `at` replaces `value` where given
+  bool decoupled = false;  // AdamW: p -= learning_rate * weight_decay * p, instead of g + weight_decay * p
+  Live<uint64_t> step;     // updates done before this one; `at` replaces `value` where given
   Live<double> gradient_scale{1.0, nullptr};
 };
 

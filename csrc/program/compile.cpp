@@ -113,8 +113,8 @@ void Compiler<T>::lower() {
   ++value(loss_value_).readers;
 }
 
-// An activation layer goes into the epilogue of the dense or conv2d layer before it, where nobody else reads that
-// and the backward pass can do without its input.
+// An activation layer goes into the epilogue of the dense or conv2d layer before it, where nobody else reads
+// that and the backward pass can do without its input.
 template <class T>
 bool Compiler<T>::fuses(int id) const {
   const Node& node = graph_.node(id);
@@ -200,7 +200,8 @@ bool Compiler<T>::trains(const Node& node, size_t input) const {
 
 template <class T>
 void Compiler<T>::emit_input() {
-  if (input_value_ < 0) bad_value("program", "output", "a value that depends on the input", "one that does not");
+  if (input_value_ < 0)
+    bad_value("program", "output", "a value that depends on the input", "one that does not");
   Value& input = value(input_value_);
   input.buffer = buffer_of(input.elements);
   const int64_t columns = input.elements;

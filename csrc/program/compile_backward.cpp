@@ -100,9 +100,8 @@ void Compiler<T>::emit_backward(const Op& op) {
 }
 
 template <class T>
-void Compiler<T>::emit_weights_backward(
-    const Op& op, int64_t rows, int64_t outputs,
-    std::function<void(Context&, int64_t, Policy, T*, T*)> kernel) {
+void Compiler<T>::emit_weights_backward(const Op& op, int64_t rows, int64_t outputs,
+                                        std::function<void(Context&, int64_t, Policy, T*, T*)> kernel) {
   const Node& node = *op.node;
   const int x_buffer = value(op.inputs[0]).buffer, dy_buffer = value(op.output).gradient;
   const bool kernel_trains = trains(node, 1), bias_trains = trains(node, 2);
@@ -134,11 +133,11 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
       ops::dense_shape("dense", input_shape(op).with_leading(1), graph_.node(node.inputs[1]).shape);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
-  emit_weights_backward(op, sample.rows, sample.out,
-                        [=, kernel = table_.dense.backward_weights](Context& context, int64_t n, Policy policy,
-                                                                    T* dw, T* db) {
-                          kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, policy, dw, db);
-                        });
+  emit_weights_backward(
+      op, sample.rows, sample.out,
+      [=, kernel = table_.dense.backward_weights](Context& context, int64_t n, Policy policy, T* dw, T* db) {
+        kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, policy, dw, db);
+      });
   if (!value(input).wants_gradient) return;
   const auto [dx_buffer, policy] = contribute(input);
   const Activation inner = claim_inner(input, policy);
@@ -161,13 +160,13 @@ void Compiler<T>::emit_conv2d_backward(const Op& op) {
                                               graph_.node(node.inputs[1]).shape, node.conv2d);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
-  emit_weights_backward(op, shape.oh * shape.ow, shape.o,
-                        [=, kernel = table_.conv2d.backward_weights](Context& context, int64_t n, Policy policy,
-                                                                     T* dw, T* db) {
-                          Conv2dShape actual = shape;
-                          actual.n = n;
-                          kernel(context, actual, x, dy, policy, dw, db);
-                        });
+  emit_weights_backward(
+      op, shape.oh * shape.ow, shape.o,
+      [=, kernel = table_.conv2d.backward_weights](Context& context, int64_t n, Policy policy, T* dw, T* db) {
+        Conv2dShape actual = shape;
+        actual.n = n;
+        kernel(context, actual, x, dy, policy, dw, db);
+      });
   if (!value(input).wants_gradient) return;
   const auto [dx_buffer, policy] = contribute(input);
   const Activation inner = claim_inner(input, policy);
@@ -233,7 +232,7 @@ void Compiler<T>::emit_norm_backward(const Op& op) {
     const Ref<T> dx = ref(dx_buffer);
     emit(Phase::backward, node.scope, {x_buffer, dy_buffer, dx_buffer},
          [=, response = node.response, kernel = table_.norm.local_response_norm_backward](Context& context,
-                                                                                        int64_t n) {
+                                                                                          int64_t n) {
            LocalResponseNormShape shape = response;
            shape.pixels *= n;
            kernel(context, shape, dy, x, policy, dx);
@@ -263,7 +262,8 @@ void Compiler<T>::emit_norm_backward(const Op& op) {
   emit(Phase::backward, node.scope,
        {x_buffer, dy_buffer, dx_buffer, op.saved, op.saved_second, spare[0], spare[1]},
        [=, kernel = table_.norm.batch_norm_backward](Context& context, int64_t n) {
-         kernel(context, {rows * n, channels}, dy, x, gamma, mean, inverse, policy_x, dx, policy, dgamma, dbeta);
+         kernel(context, {rows * n, channels}, dy, x, gamma, mean, inverse, policy_x, dx, policy, dgamma,
+                dbeta);
        });
 }
 

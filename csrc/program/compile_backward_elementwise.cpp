@@ -30,11 +30,12 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
   switch (op.kind) {
     case NodeKind::activation: {
       const bool reads_input = gradient_reads_input(op.activation.kind);
-      return in_place(input, reads_input ? x_buffer : y_buffer,
-                      [=, saved = reads_input ? x : y, activation = op.activation,
-                       kernel = table_.activation.backward](Context& context, int64_t n, Policy policy, T* dx) {
-                        kernel(context, n * elements, dy, saved, activation, policy, dx);
-                      });
+      return in_place(
+          input, reads_input ? x_buffer : y_buffer,
+          [=, saved = reads_input ? x : y, activation = op.activation, kernel = table_.activation.backward](
+              Context& context, int64_t n, Policy policy, T* dx) {
+            kernel(context, n * elements, dy, saved, activation, policy, dx);
+          });
     }
     case NodeKind::softmax:
     case NodeKind::log_softmax: {
@@ -46,11 +47,11 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
       });
     }
     case NodeKind::log:
-      return apart(input, x_buffer,
-                   [=, kernel = table_.elementwise.log_backward](Context& context, int64_t n, Policy policy,
-                                                                 T* dx) {
-                     kernel(context, n * elements, dy, x, policy, dx);
-                   });
+      return apart(
+          input, x_buffer,
+          [=, kernel = table_.elementwise.log_backward](Context& context, int64_t n, Policy policy, T* dx) {
+            kernel(context, n * elements, dy, x, policy, dx);
+          });
     case NodeKind::dropout: {
       const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_.step}, node.rate};
       return in_place(input, -1,
@@ -145,8 +146,9 @@ void Compiler<T>::emit_update() {
                         {0, &state->step},
                         scale};
     const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
-    emit(Phase::update, "optimizer", {},
-         [=, kernel = table_.optimizer.adam](Context& context, int64_t) { kernel(context, count, p, g, m, v, rule); });
+    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
+      kernel(context, count, p, g, m, v, rule);
+    });
     return;
   }
   const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale};

@@ -69,10 +69,8 @@ void Compiler<T>::emit_pool2d(Op& op) {
   if (op.kind == NodeKind::global_avg_pool2d) {
     emit(
         Phase::forward, node.scope, {x_buffer, y_buffer},
-        [=, pixels = image[1] * image[2], channels = image[3],
-         kernel = table_.pool2d.global_average_forward](Context& context, int64_t n) {
-          kernel(context, n, pixels, channels, x, y);
-        },
+        [=, pixels = image[1] * image[2], channels = image[3], kernel = table_.pool2d.global_average_forward](
+            Context& context, int64_t n) { kernel(context, n, pixels, channels, x, y); },
         y_buffer, node.elements());
     return;
   }
@@ -80,8 +78,8 @@ void Compiler<T>::emit_pool2d(Op& op) {
   if (op.kind == NodeKind::avg_pool2d) {
     emit(
         Phase::forward, node.scope, {x_buffer, y_buffer},
-        [=, count_include_pad = node.count_include_pad, kernel = table_.pool2d.average_forward](Context& context,
-                                                                                            int64_t n) {
+        [=, count_include_pad = node.count_include_pad, kernel = table_.pool2d.average_forward](
+            Context& context, int64_t n) {
           Pool2dShape actual = shape;
           actual.n = n;
           kernel(context, actual, count_include_pad, x, y);
@@ -126,8 +124,8 @@ void Compiler<T>::emit_batch_norm(Op& op) {
       Phase::forward, node.scope, {x_buffer, y_buffer, op.saved, op.saved_second},
       [=, epsilon = node.epsilon, momentum = node.momentum, kernel = table_.norm.batch_norm_train](
           Context& context, int64_t n) {
-        kernel(context, {rows * n, channels}, x, gamma, beta, epsilon, momentum, mean, variance, y, saved_mean,
-               saved_inverse);
+        kernel(context, {rows * n, channels}, x, gamma, beta, epsilon, momentum, mean, variance, y,
+               saved_mean, saved_inverse);
       },
       y_buffer, node.elements());
 }
@@ -143,18 +141,14 @@ void Compiler<T>::emit_elementwise(const Op& op) {
   };
   switch (op.kind) {
     case NodeKind::activation:
-      return append([=, activation = op.activation, kernel = table_.activation.forward](Context& context,
-                                                                                    int64_t n) {
-        kernel(context, n * elements, x, activation, y);
-      });
+      return append([=, activation = op.activation, kernel = table_.activation.forward](
+                        Context& context, int64_t n) { kernel(context, n * elements, x, activation, y); });
     case NodeKind::softmax:
     case NodeKind::log_softmax: {
-      auto* const kernel =
-          op.kind == NodeKind::softmax ? table_.softmax.forward : table_.softmax.log_forward;
+      auto* const kernel = op.kind == NodeKind::softmax ? table_.softmax.forward : table_.softmax.log_forward;
       const int64_t classes = node.shape.back();
-      return append([=](Context& context, int64_t n) {
-        kernel(context, {n * elements / classes, classes, 1}, x, y);
-      });
+      return append(
+          [=](Context& context, int64_t n) { kernel(context, {n * elements / classes, classes, 1}, x, y); });
     }
     case NodeKind::log:
       return append([=, kernel = table_.elementwise.log_forward](Context& context, int64_t n) {
@@ -168,7 +162,7 @@ void Compiler<T>::emit_elementwise(const Op& op) {
     }
     case NodeKind::local_response_norm:
       return append([=, response = node.response, kernel = table_.norm.local_response_norm](Context& context,
-                                                                                        int64_t n) {
+                                                                                            int64_t n) {
         LocalResponseNormShape shape = response;
         shape.pixels *= n;
         kernel(context, shape, x, y);
@@ -181,19 +175,18 @@ void Compiler<T>::emit_elementwise(const Op& op) {
       });
     }
     case NodeKind::scale:
-      return append([=, factor = node.factor, kernel = table_.elementwise.scale](Context& context, int64_t n) {
-        kernel(context, n * elements, factor, x, Policy::assign, y);
-      });
+      return append(
+          [=, factor = node.factor, kernel = table_.elementwise.scale](Context& context, int64_t n) {
+            kernel(context, n * elements, factor, x, Policy::assign, y);
+          });
     case NodeKind::add:
     case NodeKind::multiply: {
       const int other = value(op.inputs[1]).buffer;
       const Ref<T> b = ref(other);
       if (op.kind == NodeKind::add) {
-        return append(
-            [=, kernel = table_.elementwise.add](Context& context, int64_t n) {
-              kernel(context, n * elements, x, b, y);
-            },
-            other);
+        return append([=, kernel = table_.elementwise.add](
+                          Context& context, int64_t n) { kernel(context, n * elements, x, b, y); },
+                      other);
       }
       return append(
           [=, kernel = table_.elementwise.multiply](Context& context, int64_t n) {

@@ -44,7 +44,8 @@ void Compiler<T>::emit_targets() {
   emit(Phase::targets, "targets", {target_buffer_},
        [=, gather = table_.elementwise.gather](Context& context, int64_t n) {
          const Feed& feed = program->feed_;
-         gather(context, n, columns, feed.y_type, start_of(feed.y, feed.y_type, columns), order_of(), targets);
+         gather(context, n, columns, feed.y_type, start_of(feed.y, feed.y_type, columns), order_of(),
+                targets);
        });
 }
 
@@ -77,7 +78,7 @@ void Compiler<T>::emit_loss_kernel() {
     const Ref<T> one_hot_ref = ref(target_buffer_);
     emit(Phase::loss, "loss", {input, weight_buffer_, target_buffer_, gradient},
          [=, smoothing = loss.label_smoothing, kernel = table_.loss.softmax_cross_entropy](Context& context,
-                                                                                         int64_t n) {
+                                                                                           int64_t n) {
            const double scale = sum ? 1.0 : 1.0 / static_cast<double>(n * rows);
            ClassTargets<T> targets;
            if (labels) {

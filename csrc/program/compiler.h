@@ -1,5 +1,5 @@
-// From graph to program, in three walks: lower (fold reshapes and activations away), emit the forward pass and the
-// loss, emit the backward pass and the update. Buffers get their places last.
+// From graph to program, in three walks: lower (fold reshapes and activations away), emit the forward pass
+// and the loss, emit the backward pass and the update. Buffers get their places last.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +26,8 @@ class Compiler {
     int readers = 0;    // ops and the loss
     int buffer = -1;
     bool wants_gradient = false;
-    int gradient = -1;                   // buffer, once something has contributed
-    bool gradient_is_inner = false;      // it is already that before the producer's activation
+    int gradient = -1;               // buffer, once something has contributed
+    bool gradient_is_inner = false;  // it is already that before the producer's activation
   };
 
   struct Op {
@@ -85,8 +85,8 @@ class Compiler {
   std::pair<int, Policy> contribute(int value);
   // The same, but a first contribution may take over `from`, which nobody reads afterwards.
   std::pair<int, Policy> contribute_in_place(int value, int from);
-  // The layer whose fused activation was applied to this value and nothing but a max-pool has come after; -1: none.
-  // Its derivative can then be taken from the value itself.
+  // The layer whose fused activation was applied to this value and nothing but a max-pool has come after; -1:
+  // none. Its derivative can then be taken from the value itself.
   int inner_layer(int value) const;
   // Tells a kernel that computes value's whole gradient to multiply by that derivative on its way out.
   Activation claim_inner(int value, Policy policy);
@@ -137,11 +137,11 @@ class Compiler {
   std::vector<Value> values_;
   std::vector<Op> ops_;
   int input_value_ = -1, loss_value_ = -1, output_value_ = -1;
-  int loss_node_ = -1;                 // the node whose value the loss reads
-  int split_node_ = -1;                // a layer whose fused activation the loss wants to see behind
-  bool loss_takes_log_ = false;        // of probabilities that no softmax of the graph made
+  int loss_node_ = -1;           // the node whose value the loss reads
+  int split_node_ = -1;          // a layer whose fused activation the loss wants to see behind
+  bool loss_takes_log_ = false;  // of probabilities that no softmax of the graph made
   Node log_node_;
-  std::vector<bool> parameter_seen_;   // has had a first gradient contribution
+  std::vector<bool> parameter_seen_;  // has had a first gradient contribution
   int target_buffer_ = -1, weight_buffer_ = -1;
 };
 

@@ -43,8 +43,8 @@ void check_targets(const char* where, const Program& program, const Tensor& y, i
 
 }  // namespace
 
-Feed make_feed(const char* where, const Program& program, const Tensor& x, const Tensor& y, const Tensor& weight,
-               const Tensor& order) {
+Feed make_feed(const char* where, const Program& program, const Tensor& x, const Tensor& y,
+               const Tensor& weight, const Tensor& order) {
   const Shape& sample = program.input_shape();
   if (x.rank() != sample.rank() + 1 || x.shape().without_leading() != sample) {
     std::string expected = sample.str();

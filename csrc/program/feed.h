@@ -5,9 +5,10 @@
 
 namespace nnx::program {
 
-// x (N, ...) of any dtype; y: labels (N) or targets (N, ...), undefined where the program has no loss or only predicts;
-// weight (N) of the parameters' dtype or undefined; order (rows) int64 or undefined. The tensors must outlive the run.
-Feed make_feed(const char* where, const Program& program, const Tensor& x, const Tensor& y, const Tensor& weight,
-               const Tensor& order);
+// x (N, ...) of any dtype; y: labels (N) or targets (N, ...), undefined where the program has no loss or only
+// predicts; weight (N) of the parameters' dtype or undefined; order (rows) int64 or undefined. The tensors
+// must outlive the run.
+Feed make_feed(const char* where, const Program& program, const Tensor& x, const Tensor& y,
+               const Tensor& weight, const Tensor& order);
 
 }  // namespace nnx::program

@@ -74,7 +74,8 @@ int Graph::append(NodeKind kind, const Shape& shape, std::vector<int> inputs) {
 
 Shape Graph::batched(const char* where, int id) const {
   const Node& x = node(id);
-  if (x.kind == NodeKind::parameter) bad_value(where, "x", "a value that depends on the input", "a parameter");
+  if (x.kind == NodeKind::parameter)
+    bad_value(where, "x", "a value that depends on the input", "a parameter");
   return x.shape.with_leading(1);
 }
 

@@ -48,12 +48,12 @@ struct Node {
   ops::Conv2dOptions conv2d;
   ops::Pool2dOptions pool2d;
   bool count_include_pad = false;
-  double factor = 1.0;       // scale
-  double rate = 0.0;         // dropout
-  uint32_t layer = 0;        // dropout
+  double factor = 1.0;                   // scale
+  double rate = 0.0;                     // dropout
+  uint32_t layer = 0;                    // dropout
   double momentum = 0.0, epsilon = 0.0;  // batch_norm
   LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
-  int64_t axis = 0;          // concat: per-sample axis
+  int64_t axis = 0;                      // concat: per-sample axis
 
   int64_t elements() const { return shape.elements(); }
 };

@@ -47,7 +47,8 @@ Tensor Parameters::view(int index, Slot which) {
     bad_value("parameters", "slot", "'value' for a parameter that is not trained", parameter.name);
   }
   Tensor& array = slot(which);
-  char* const data = static_cast<char*>(array.raw()) + static_cast<size_t>(parameter.offset) * size_of(dtype_);
+  char* const data =
+      static_cast<char*>(array.raw()) + static_cast<size_t>(parameter.offset) * size_of(dtype_);
   return Tensor::wrap(data, parameter.shape, dtype_, device_, array.owner());
 }
 

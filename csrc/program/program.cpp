@@ -39,9 +39,10 @@ Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Param
   } else {
     Compiler<float>(*this, output).compile();
   }
-  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics,
-                        Phase::backward, Phase::update});
-  evaluate_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics});
+  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch,
+                        Phase::metrics, Phase::backward, Phase::update});
+  evaluate_list_ =
+      select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics});
   predict_list_ = select({Phase::input, Phase::forward, Phase::output});
 }
 
@@ -61,9 +62,10 @@ MemoryUse Program::memory() const {
   const auto element = static_cast<int64_t>(size_of(parameters_->dtype()));
   const int64_t trainable = parameters_->trainable_elements() * element;
   int64_t states = 0;
-  if (options_.optimizer) states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
-  return {parameters_->elements() * element, options_.training ? trainable : 0, states * trainable, memory_.bytes(),
-          workspace_bytes_};
+  if (options_.optimizer)
+    states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
+  return {parameters_->elements() * element, options_.training ? trainable : 0, states * trainable,
+          memory_.bytes(), workspace_bytes_};
 }
 
 // The state of one run; rank 0 advances it between steps, everyone reads it after the barrier.
@@ -92,7 +94,7 @@ struct Program::Run {
   bool ended = false;
   bool interrupted = false;
   std::exception_ptr error;
-  Clock::time_point last_report = Clock::now(), last_check = last_report;
+  Clock::time_point last_report = Clock::now(), last_check = last_report, last_watch = last_report;
   int64_t steps_to_check = 1, check_every = 1;
 
   void begin_step() {
@@ -144,7 +146,7 @@ struct Program::Run {
 
   void report() {
     try {
-      if (hooks.interrupt) hooks.interrupt();
+      // Progress first: whoever is interrupted knows of every step that was done.
       if (hooks.progress) {
         update_result();
         if (hooks.progress(result)) {
@@ -152,17 +154,18 @@ struct Program::Run {
           ended = true;
         }
       }
+      if (hooks.interrupt) hooks.interrupt();
     } catch (...) {
       error = std::current_exception();
       ended = true;
     }
-    last_report = Clock::now();
+    last_report = last_watch = Clock::now();
   }
 
   // Between the kernels of a long step, until a parameter has been written: a step is done or not done.
   void watch() {
-    if (!hooks.interrupt || seconds_since(last_report) < 0.1) return;
-    last_report = Clock::now();
+    if (!hooks.interrupt || seconds_since(last_watch) < 0.1) return;
+    last_watch = Clock::now();
     try {
       hooks.interrupt();
     } catch (...) {
@@ -204,7 +207,8 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
                        const RunHooks& hooks, bool with_loss, double flops) {
   const std::unique_lock<std::mutex> lock(in_use_);
   if (batch_size < 1 || batch_size > options_.max_batch) {
-    bad_value("program", "batch_size", detail::concatenate("a size in [1, ", options_.max_batch, "]"), batch_size);
+    bad_value("program", "batch_size", detail::concatenate("a size in [1, ", options_.max_batch, "]"),
+              batch_size);
   }
   feed_ = feed;
   start_ = 0;
@@ -222,7 +226,8 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   return run.result;
 }
 
-RunResult Program::train(const Feed& feed, int64_t batch_size, const Schedule& schedule, const RunHooks& hooks) {
+RunResult Program::train(const Feed& feed, int64_t batch_size, const Schedule& schedule,
+                         const RunHooks& hooks) {
   return run(train_list_, feed, batch_size, schedule, hooks, true, flops_training_);
 }
 
@@ -234,9 +239,9 @@ RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks&
   return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
 }
 
-// Called by the whole team after the loss. On the first loss that is not finite, finds the layer whose output is the
-// first to be so: runs the list up to here once more on one thread, since other arrays may lie by now where the outputs
-// were, and leaves every array as it was.
+// Called by the whole team after the loss. On the first loss that is not finite, finds the layer whose output
+// is the first to be so: runs the list up to here once more on one thread, since other arrays may lie by now
+// where the outputs were, and leaves every array as it was.
 void Program::watch_loss(Context& context, int64_t rows) {
   if (std::isfinite(state_.loss) || !watches_loss_) return;
   if (context.rank == 0) {

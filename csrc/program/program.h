@@ -1,5 +1,5 @@
-// A compiled model: a flat list of kernel calls whose buffers lie in one arena. A step of training is one pass over
-// the list; an epoch is one call, in one parallel region.
+// A compiled model: a flat list of kernel calls whose buffers lie in one arena. A step of training is one
+// pass over the list; an epoch is one call, in one parallel region.
 #pragma once
 
 #include <deque>
@@ -166,8 +166,8 @@ class Program {
   List train_list_, evaluate_list_, predict_list_;
   std::vector<std::vector<double>> metrics_;  // raw sums
   StepState state_;
-  Feed feed_;          // of the run going on
-  int64_t start_ = 0;  // its row the next step begins at
+  Feed feed_;                 // of the run going on
+  int64_t start_ = 0;         // its row the next step begins at
   bool watches_loss_ = true;  // no loss of this run has been other than finite before this step
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;

@@ -56,8 +56,8 @@ struct ChannelRuns {
 template <class T>
 struct PatchRows {
   const Conv2dShape& s;
-  const T* x;         // moved to the group's first channel
-  bool gather;        // copy whole patches instead of pointing at every tap
+  const T* x;   // moved to the group's first channel
+  bool gather;  // copy whole patches instead of pointing at every tap
   ChannelRuns<T> runs;
 
   PatchRows(const Conv2dShape& shape, const T* image)
@@ -94,8 +94,9 @@ struct PatchRows {
   }
 };
 
-// One axis of an input gradient: the input points first, first + stride, ... that share a phase of the stride, and
-// the taps that reach them: every tap_step-th from tap_first on. Point i reads output i + shift(j) under tap j.
+// One axis of an input gradient: the input points first, first + stride, ... that share a phase of the
+// stride, and the taps that reach them: every tap_step-th from tap_first on. Point i reads output i +
+// shift(j) under tap j.
 struct PhaseAxis {
   int64_t first, count, stride;
   int64_t tap_first, tap_step, tap_count;
@@ -120,8 +121,8 @@ NNX_INLINE PhaseAxis phase_axis(int64_t phase, int64_t extent, int64_t kernel, i
   return axis;
 }
 
-// Input gradient: rows are the input pixels of one phase of the strides, the reduction runs over (taps, output
-// channels of the group).
+// Input gradient: rows are the input pixels of one phase of the strides, the reduction runs over (taps,
+// output channels of the group).
 template <class T>
 struct GradientRows {
   const Conv2dShape& s;
@@ -158,13 +159,14 @@ struct GradientRows {
   }
 };
 
-// B of the input gradient: (taps of the phase, output channels) x input channels, from w (kh, kw, c / groups, o).
+// B of the input gradient: (taps of the phase, output channels) x input channels, from w (kh, kw, c / groups,
+// o).
 template <class T>
 struct GradientColumns {
   const Conv2dShape& s;
   const PhaseAxis &vertical, &horizontal;
-  const T* w;         // moved to the group's first output channel
-  int64_t channels;   // output channels of the group
+  const T* w;        // moved to the group's first output channel
+  int64_t channels;  // output channels of the group
 
   int64_t stride() const { return 0; }
   const T* direct(int64_t, int64_t) const { return nullptr; }
@@ -184,8 +186,8 @@ struct GradientColumns {
   }
 };
 
-// Weight gradient: the reduction runs over output pixels; a line is a row of them or, in wide images, a piece of one.
-// Taps are (kh, kw), or with few channels the whole patch, copied.
+// Weight gradient: the reduction runs over output pixels; a line is a row of them or, in wide images, a piece
+// of one. Taps are (kh, kw), or with few channels the whole patch, copied.
 template <class T>
 struct PatchSource {
   const Conv2dShape& s;

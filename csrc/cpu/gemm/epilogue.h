@@ -9,8 +9,8 @@ namespace nnx::cpu::NNX_ISA {
 // What is done to a sum on its way out, in this order.
 template <class T>
 struct Epilogue {
-  bool resume = false;             // the result holds an earlier part of this sum, or is accumulated: add it
-  const T* bias = nullptr;         // (columns)
+  bool resume = false;      // the result holds an earlier part of this sum, or is accumulated: add it
+  const T* bias = nullptr;  // (columns)
   Activation activation;
   ActivationGradient<T> gradient;  // `saved` has the layout of the result
 };

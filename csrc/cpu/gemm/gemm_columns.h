@@ -1,12 +1,13 @@
 // The driver of weight gradients: dw (rows, columns) = Aᵀ · dy, and with it the column sums of dy.
 //
-// The reduction runs over pixels (or batch rows), which come in lines; the rows of dw come in taps of neighbours that
-// lie side by side for every pixel. A reader (`Source`) tells:
-//   lines(), line_length(line) and line_start(line): pixels of the reduction, start counted from the first line's
-//   taps(), tap_length(): taps * tap_length = rows
-//   prepare(line0, line1, storage): called before a block's segments are asked for; may copy into storage, which has
+// The reduction runs over pixels (or batch rows), which come in lines; the rows of dw come in taps of
+// neighbours that lie side by side for every pixel. A reader (`Source`) tells:
+//   lines(), line_length(line) and line_start(line): pixels of the reduction, start counted from the first
+//   line's taps(), tap_length(): taps * tap_length = rows prepare(line0, line1, storage): called before a
+//   block's segments are asked for; may copy into storage, which has
 //     storage_elements(pixels)
-//   segment(tap, line, storage, &first, &length): where the tap lies for the line's pixels; first and length: the run
+//   segment(tap, line, storage, &first, &length): where the tap lies for the line's pixels; first and length:
+//   the run
 //     of pixels inside the image, which may be empty. Returns the address for pixel `first`.
 //   a_stride(): elements between a pixel and the next
 //   lines_per_block()
@@ -17,9 +18,9 @@
 
 namespace nnx::cpu::NNX_ISA {
 
-inline constexpr int64_t kChunkPanels = 4;      // of B, per chunk
-inline constexpr int64_t kChunkRows = 192;      // of dw, per chunk
-inline constexpr int64_t kMaxSplits = 16;       // of the reduction
+inline constexpr int64_t kChunkPanels = 4;  // of B, per chunk
+inline constexpr int64_t kChunkRows = 192;  // of dw, per chunk
+inline constexpr int64_t kMaxSplits = 16;   // of the reduction
 inline constexpr int64_t kMinSplitDepth = 1024;
 
 // How the work is cut, by shape alone: every number here fixes the order of some sum.
@@ -56,11 +57,12 @@ NNX_INLINE void add_column_sums(const T* panel, int64_t pixels, int64_t columns,
   for (int64_t c = 0; c < columns; ++c) db[c] += memory[c];
 }
 
-// One chunk: rows of taps [tap rows row0, row1), panels [panel0, panel1), lines [line0, line1), into dw and db.
+// One chunk: rows of taps [tap rows row0, row1), panels [panel0, panel1), lines [line0, line1), into dw and
+// db.
 template <class T, class Source>
-void columns_chunk(Context& context, const Source& source, const T* dy, int64_t dy_stride, const ColumnsPlan& plan,
-                   int64_t row0, int64_t row1, int64_t panel0, int64_t panel1, int64_t line0, int64_t line1,
-                   bool resume, T* dw, int64_t dw_stride, T* db) {
+void columns_chunk(Context& context, const Source& source, const T* dy, int64_t dy_stride,
+                   const ColumnsPlan& plan, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1,
+                   int64_t line0, int64_t line1, bool resume, T* dw, int64_t dw_stride, T* db) {
   constexpr int64_t width = kTileColumns<T>;
   const int64_t tap_length = source.tap_length();
   const int64_t first_tap = row0 / tap_length, last_tap = (row1 - 1) / tap_length;
@@ -70,7 +72,8 @@ void columns_chunk(Context& context, const Source& source, const T* dy, int64_t 
   T* const panels = arena.take<T>(pixels_limit * width * kChunkPanels);
   T* const storage = arena.take<T>(source.storage_elements());
   if (db != nullptr) {
-    for (int64_t c = panel0 * width; c < min_of(plan.columns, panel1 * width); ++c) db[c] = resume ? db[c] : T{0};
+    for (int64_t c = panel0 * width; c < min_of(plan.columns, panel1 * width); ++c)
+      db[c] = resume ? db[c] : T{0};
   }
 
   for (int64_t l0 = line0, l1; l0 < line1; l0 = l1) {
@@ -85,7 +88,8 @@ void columns_chunk(Context& context, const Source& source, const T* dy, int64_t 
     }
     source.prepare(l0, l1, storage);
     for (int64_t tap = first_tap; tap <= last_tap; ++tap) {
-      const int64_t from = max_of(row0 - tap * tap_length, 0), to = min_of(row1 - tap * tap_length, tap_length);
+      const int64_t from = max_of(row0 - tap * tap_length, 0),
+                    to = min_of(row1 - tap * tap_length, tap_length);
       ColumnOperand<T> operand{segments, 0, 0, 0, source.a_stride(), width};
       for (int64_t line = l0; line < l1; ++line) {
         int64_t first, length;
@@ -115,8 +119,8 @@ void columns_chunk(Context& context, const Source& source, const T* dy, int64_t 
 
 // dw (rows, columns), rows dw_stride apart, and db (columns), which may be null.
 template <class T, class Source>
-void gemm_columns(Context& context, const ColumnsPlan& plan, const Source& source, const T* dy, int64_t dy_stride,
-                  Policy policy, T* dw, int64_t dw_stride, T* db) {
+void gemm_columns(Context& context, const ColumnsPlan& plan, const Source& source, const T* dy,
+                  int64_t dy_stride, Policy policy, T* dw, int64_t dw_stride, T* db) {
   const bool add = policy == Policy::accumulate;
   const int64_t lines = source.lines();
   const int64_t panel_count = ceil_div(plan.columns, int64_t{kTileColumns<T>});

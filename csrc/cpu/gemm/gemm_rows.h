@@ -2,11 +2,13 @@
 //
 // A reader of A (`Rows`) tells how the reduction falls into segments and where a row lies in each:
 //   segments(); length(s); offset(s) = sum of the lengths before s
-//   locate(row, s0, s1, to, storage): pointers of row's segments s0..s1 at to[0], to[kTileRows], ...; may copy into
+//   locate(row, s0, s1, to, storage): pointers of row's segments s0..s1 at to[0], to[kTileRows], ...; may
+//   copy into
 //     storage, which holds storage_elements() for each row
 //   result_offset(row): where the row of the result starts
 // A reader of B (`Columns`): pack(k, depth, column, count, to) writes rows k..k + depth of a panel;
-//   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else null.
+//   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else
+//   null.
 #pragma once
 
 #include "cpu/gemm/pack.h"
@@ -66,7 +68,8 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
   const bool may_read_direct = tiles.count <= 4;
 
   for_each(context, row_chunks * column_chunks, [&](int64_t chunk) {
-    const int64_t tile0 = row_chunk.begin(chunk / column_chunks), tile1 = row_chunk.begin(chunk / column_chunks + 1);
+    const int64_t tile0 = row_chunk.begin(chunk / column_chunks),
+                  tile1 = row_chunk.begin(chunk / column_chunks + 1);
     const int64_t panel0 = column_chunk.begin(chunk % column_chunks);
     const int64_t panel1 = column_chunk.begin(chunk % column_chunks + 1);
     Arena arena(context.scratch);
@@ -102,7 +105,8 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
         if (shared != nullptr) {
           operand.b = shared + panel * width * depth + a.offset(s0) * width;
         } else {
-          const T* const direct = may_read_direct && count == width ? b.direct(a.offset(s0), column) : nullptr;
+          const T* const direct =
+              may_read_direct && count == width ? b.direct(a.offset(s0), column) : nullptr;
           if (direct != nullptr) {
             operand.b = direct;
             operand.b_stride = b.stride();

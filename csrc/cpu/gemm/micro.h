@@ -2,9 +2,9 @@
 //
 //   C (M, kTileColumns) = sum over k of A[., k] * B[k, .]
 //
-// A is read in one of two ways: by row pointers, each contiguous in k (forward passes and input gradients), or by
-// column runs, M neighbours for each k (weight gradients). The reduction comes as a list of segments, so that image
-// patches are read where they lie. Tile heights from 1 to kTileRows are all instantiated.
+// A is read in one of two ways: by row pointers, each contiguous in k (forward passes and input gradients),
+// or by column runs, M neighbours for each k (weight gradients). The reduction comes as a list of segments,
+// so that image patches are read where they lie. Tile heights from 1 to kTileRows are all instantiated.
 #pragma once
 
 #include "cpu/gemm/epilogue.h"
@@ -32,7 +32,7 @@ struct RowOperand {
   const T* const* rows;    // [segments][kTileRows]: first element of each row in each segment
   const int64_t* lengths;  // [segments]
   int64_t segments;
-  const T* b;              // (sum of lengths, kTileColumns), rows b_stride apart
+  const T* b;  // (sum of lengths, kTileColumns), rows b_stride apart
   int64_t b_stride;
 };
 

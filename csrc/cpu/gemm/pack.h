@@ -39,8 +39,8 @@ NNX_INLINE Vec<T> interleave(Vec<T> a, Vec<T> b) {
   } else if constexpr (n == 8) {
     return __builtin_shufflevector(a, b, h, h + n, h + 1, h + 1 + n, h + 2, h + 2 + n, h + 3, h + 3 + n);
   } else {
-    return __builtin_shufflevector(a, b, h, h + n, h + 1, h + 1 + n, h + 2, h + 2 + n, h + 3, h + 3 + n, h + 4,
-                                   h + 4 + n, h + 5, h + 5 + n, h + 6, h + 6 + n, h + 7, h + 7 + n);
+    return __builtin_shufflevector(a, b, h, h + n, h + 1, h + 1 + n, h + 2, h + 2 + n, h + 3, h + 3 + n,
+                                   h + 4, h + 4 + n, h + 5, h + 5 + n, h + 6, h + 6 + n, h + 7, h + 7 + n);
   }
 }
 

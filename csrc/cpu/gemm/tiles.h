@@ -5,8 +5,9 @@
 
 namespace nnx::cpu::NNX_ISA {
 
-// Depth of one block of the reduction: a panel of B this deep stays in the first two cache levels. A block's sums
-// start at zero and are added to the earlier blocks', which also bounds the rounding error of long reductions.
+// Depth of one block of the reduction: a panel of B this deep stays in the first two cache levels. A block's
+// sums start at zero and are added to the earlier blocks', which also bounds the rounding error of long
+// reductions.
 template <class T>
 inline constexpr int64_t kBlockDepth = sizeof(T) == 4 ? 512 : 256;
 

@@ -23,7 +23,8 @@ class CpuDevice final : public Device {
   DeviceId id() const override { return {DeviceKind::cpu, 0}; }
 
   void* allocate(size_t bytes) override {
-    // Large buffers get huge pages: a matrix whose rows lie pages apart otherwise misses the TLB at every row.
+    // Large buffers get huge pages: a matrix whose rows lie pages apart otherwise misses the TLB at every
+    // row.
     const bool large = bytes >= 2 * kHugePage;
     const size_t alignment = large ? kHugePage : kAlignment;
     const size_t rounded = (bytes / alignment + 1) * alignment;

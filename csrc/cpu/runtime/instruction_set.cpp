@@ -5,11 +5,11 @@
 #include "core/error.h"
 
 // NNX_ISA_LIST is X(baseline) X(avx2) ..., from CMake.
-#define X(isa)                              \
-  namespace nnx::cpu::isa {                 \
-  template <class T>                        \
-  void fill(kernels::Table<T>&);            \
-  extern template void fill(kernels::Table<float>&); \
+#define X(isa)                                        \
+  namespace nnx::cpu::isa {                           \
+  template <class T>                                  \
+  void fill(kernels::Table<T>&);                      \
+  extern template void fill(kernels::Table<float>&);  \
   extern template void fill(kernels::Table<double>&); \
   }
 NNX_ISA_LIST
@@ -36,12 +36,12 @@ InstructionSet choose() {
   InstructionSet chosen{};
   std::string built;
   // The last that fits wins: the list runs from the plainest to the widest.
-#define X(isa)                                                          \
-  built += built.empty() ? #isa : ", " #isa;                            \
-  if (machine_has(#isa) && (wanted.empty() || wanted == #isa)) {        \
-    chosen.name = #isa;                                                 \
-    isa::fill(chosen.float32);                                          \
-    isa::fill(chosen.float64);                                          \
+#define X(isa)                                                   \
+  built += built.empty() ? #isa : ", " #isa;                     \
+  if (machine_has(#isa) && (wanted.empty() || wanted == #isa)) { \
+    chosen.name = #isa;                                          \
+    isa::fill(chosen.float32);                                   \
+    isa::fill(chosen.float64);                                   \
   }
   NNX_ISA_LIST
 #undef X

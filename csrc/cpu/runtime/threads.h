@@ -1,5 +1,5 @@
-// The thread pool: one parallel region runs a whole program; its phases are parted by barriers that spin briefly
-// and then sleep.
+// The thread pool: one parallel region runs a whole program; its phases are parted by barriers that spin
+// briefly and then sleep.
 #pragma once
 
 #include <functional>
@@ -15,9 +15,9 @@ int default_num_threads();
 int num_threads();
 void set_num_threads(int count);  // >= 1; checked by the caller
 
-// Runs body on `threads` threads, the caller among them as rank 0. A region inside a region, and a region while
-// another thread of the process holds the pool, runs on the calling thread alone. An exception of rank 0 is
-// rethrown; the others must not throw.
+// Runs body on `threads` threads, the caller among them as rank 0. A region inside a region, and a region
+// while another thread of the process holds the pool, runs on the calling thread alone. An exception of rank
+// 0 is rethrown; the others must not throw.
 void run_region(int threads, void* workspace, const std::function<void(Context&)>& body);
 
 }  // namespace nnx::cpu

@@ -21,7 +21,7 @@ template <class T>
 void forward(Context& context, const DenseShape& s, const T* x, const T* w, const T* b, Activation activation,
              T* y) {
   if (is_small(s)) {
-    once(context, [&] { small_forward(s, x, w, b, activation, y); });
+    small_forward(s, x, w, b, activation, y);
     return;
   }
   Epilogue<T> epilogue;
@@ -35,7 +35,7 @@ template <class T>
 void backward_input(Context& context, const DenseShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
   if (is_small(s)) {
-    once(context, [&] { small_backward_input(s, dy, w, gradient, policy, dx); });
+    small_backward_input(s, dy, w, gradient, policy, dx);
     return;
   }
   Epilogue<T> epilogue;
@@ -49,7 +49,7 @@ template <class T>
 void backward_weights(Context& context, const DenseShape& s, const T* x, const T* dy, Policy policy, T* dw,
                       T* db) {
   if (is_small(s)) {
-    once(context, [&] { small_backward_weights(s, x, dy, policy, dw, db); });
+    small_backward_weights(s, x, dy, policy, dw, db);
     return;
   }
   const ColumnsPlan plan = plan_columns<T>(s.in, s.out, s.rows);

@@ -34,9 +34,9 @@ template <class T, class F>
 NNX_INLINE void for_pixels(Context& context, const LocalResponseNormShape& shape, const T* x,
                            const F& pixel) {
   const int64_t channels = shape.channels, reach = min_of(shape.size / 2, channels);
-  T* squares = padded(static_cast<T*>(context.scratch), reach, channels);
-  T* spare = padded(squares + channels + reach, reach, channels);
   for_ranges(context, shape.pixels, max_of(1, 4096 / max_of(channels, 1)), [&](int64_t begin, int64_t end) {
+    T* squares = padded(static_cast<T*>(thread_scratch()), reach, channels);
+    T* spare = padded(squares + channels + reach, reach, channels);
     for (int64_t at = begin * channels; at < end * channels; at += channels) {
       for_vectors<T>(0, channels, [&](int64_t c, int64_t lanes) {
         const Vec<T> v = load_some(x + at + c, lanes);

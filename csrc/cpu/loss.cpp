@@ -9,17 +9,12 @@ namespace nnx::cpu::NNX_ISA {
 
 constexpr int64_t kGrain = 8192;  // elements
 
-// *total = or += scale * (the sum of body(begin, end) over [0, n)); body writes, so no two threads may run
-// the same.
+// *total = or += scale * (the sum of body(begin, end) over [0, n)).
 template <class T, class F>
 NNX_INLINE void sum_losses(Context& context, int64_t n, int64_t grain, double scale,
                            const LossOutput<T>& output, const F& body) {
-  const auto finish = [&](double sum) {
-    if (output.total != nullptr) put(output.total, scale * sum, output.total_policy);
-  };
-  if (n <= grain) return once(context, [&] { finish(n > 0 ? body(0, n) : 0.0); });
   const double sum = sum_ranges(context, n, grain, body);
-  once(context, [&] { finish(sum); });
+  if (output.total != nullptr) put(output.total, scale * sum, output.total_policy);
 }
 
 // dl/dy and l of a pair of lanes.
@@ -175,7 +170,7 @@ static void count_top_k(Context& context, int64_t rows, int64_t classes, const T
     }
     return static_cast<double>(hits);
   });
-  once(context, [&] { *count += correct; });
+  *count += correct;
 }
 
 template <class T>
@@ -187,48 +182,40 @@ static void count_binary(Context& context, int64_t n, const T* p, const T* t, do
     for (int64_t i = begin; i < end; ++i) hits += (p[i] > limit) == (t[i] > T(0.5));
     return static_cast<double>(hits);
   });
-  once(context, [&] { *count += correct; });
+  *count += correct;
 }
 
 template <class T>
-static void confusion(Context& context, int64_t rows, int64_t classes, const T* z, ClassTargets<T> targets,
+static void confusion(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T> targets,
                       double* matrix) {
-  once(context, [&] {
-    for (int64_t r = 0; r < rows; ++r) {
-      matrix[target_of(targets, r, classes) * classes + argmax(classes, z + r * classes)] += 1.0;
-    }
-  });
+  for (int64_t r = 0; r < rows; ++r) {
+    matrix[target_of(targets, r, classes) * classes + argmax(classes, z + r * classes)] += 1.0;
+  }
 }
 
 template <class T>
-static void binary_confusion(Context& context, int64_t n, const T* p, const T* t, double threshold,
-                             double* matrix) {
+static void binary_confusion(Context&, int64_t n, const T* p, const T* t, double threshold, double* matrix) {
   const T limit = static_cast<T>(threshold);
-  once(context, [&] {
-    for (int64_t i = 0; i < n; ++i) matrix[2 * (t[i] > T(0.5)) + (p[i] > limit)] += 1.0;
-  });
+  for (int64_t i = 0; i < n; ++i) matrix[2 * (t[i] > T(0.5)) + (p[i] > limit)] += 1.0;
 }
 
 template <class T>
-static void regression_sums(Context& context, int64_t rows, int64_t cols, const T* y, const T* t,
-                            double* sums) {
-  once(context, [&] {
-    for (int64_t c = 0; c < cols; ++c) {
-      double squares = 0.0, sizes = 0.0, targets = 0.0, target_squares = 0.0;
-      for (int64_t i = c; i < rows * cols; i += cols) {
-        const double target = static_cast<double>(t[i]), error = static_cast<double>(y[i]) - target;
-        squares += error * error;
-        sizes += __builtin_fabs(error);
-        targets += target;
-        target_squares += target * target;
-      }
-      double* column = sums + 4 * c;
-      column[0] += squares;
-      column[1] += sizes;
-      column[2] += targets;
-      column[3] += target_squares;
+static void regression_sums(Context&, int64_t rows, int64_t cols, const T* y, const T* t, double* sums) {
+  for (int64_t c = 0; c < cols; ++c) {
+    double squares = 0.0, sizes = 0.0, targets = 0.0, target_squares = 0.0;
+    for (int64_t i = c; i < rows * cols; i += cols) {
+      const double target = static_cast<double>(t[i]), error = static_cast<double>(y[i]) - target;
+      squares += error * error;
+      sizes += __builtin_fabs(error);
+      targets += target;
+      target_squares += target * target;
     }
-  });
+    double* column = sums + 4 * c;
+    column[0] += squares;
+    column[1] += sizes;
+    column[2] += targets;
+    column[3] += target_squares;
+  }
 }
 
 template <class T>

@@ -47,8 +47,7 @@ NNX_INLINE void channel_sums(Context& context, const BatchNormShape& shape, cons
                              const Finish& finish) {
   double* partials = static_cast<double*>(context.workspace);
   const int64_t cols = shape.channels, length = chunk_rows(shape), folds = folds_of<T>(shape.rows, cols);
-  double* folded = static_cast<double*>(context.scratch);
-  T* room = reinterpret_cast<T*>(folded + 2 * kFoldedWidth);
+  T* room = reinterpret_cast<T*>(static_cast<double*>(context.scratch) + 2 * kFoldedWidth);
   const T* centres = folds > 1 ? repeat(centre, cols, folds, room) : centre;
   const int64_t chunks = ceil_div(shape.rows, length), blocks = ceil_div(cols, kChannelBlock);
   for_each(context, chunks * blocks, [&](int64_t item) {
@@ -58,6 +57,7 @@ NNX_INLINE void channel_sums(Context& context, const BatchNormShape& shape, cons
     double sums[2 * kChannelBlock];
     for (int64_t c = 0; c < 2 * width; ++c) sums[c] = 0.0;
     if (folds > 1) {
+      double* folded = static_cast<double*>(thread_scratch());
       add_folded<T, 2>(begin, end, cols, folds, folded, sums,
                        [&](int64_t at, int64_t col, int64_t lanes, Wide<T>* wide) {
                          term(at, lanes, widen<T>(load_some(centres + col, lanes)), wide);
@@ -89,9 +89,8 @@ static void batch_norm_train(Context& context, const BatchNormShape& shape, cons
                              const T* beta, double epsilon, double momentum, T* running_mean,
                              T* running_variance, T* y, T* saved_mean, T* saved_inverse) {
   if (shape.rows == 0) {
-    return once(context, [&] {
-      for (int64_t c = 0; c < shape.channels; ++c) saved_mean[c] = saved_inverse[c] = T(0);
-    });
+    for (int64_t c = 0; c < shape.channels; ++c) saved_mean[c] = saved_inverse[c] = T(0);
+    return;
   }
   const Applied<T> applied = applied_vectors<T>(context, shape);
   const double count = static_cast<double>(shape.rows);

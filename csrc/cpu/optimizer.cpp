@@ -66,15 +66,13 @@ static void squared_norm(Context& context, int64_t n, const T* g, Policy policy,
     });
     return sum_of_wide(sums);
   });
-  once(context, [&] { put(sum, squares, policy); });
+  put(sum, squares, policy);
 }
 
 template <class T>
-static void clip_scale(Context& context, const double* sum, double clip_norm, double* scale) {
-  once(context, [&] {
-    const double norm = __builtin_sqrt(*sum);
-    *scale = norm > clip_norm && __builtin_isfinite(norm) ? clip_norm / norm : 1.0;
-  });
+static void clip_scale(Context&, const double* sum, double clip_norm, double* scale) {
+  const double norm = __builtin_sqrt(*sum);
+  *scale = norm > clip_norm && __builtin_isfinite(norm) ? clip_norm / norm : 1.0;
 }
 
 template <class T>

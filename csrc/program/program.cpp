@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "cpu/runtime/threads.h"
 #include "program/compiler.h"
 
 namespace nnx::program {
@@ -68,7 +67,7 @@ MemoryUse Program::memory() const {
           memory_.bytes(), workspace_bytes_};
 }
 
-// The state of one run; rank 0 advances it between steps, everyone reads it after the barrier.
+// The state of one run.
 struct Program::Run {
   Run(Program& the_program, const List& the_list, const Schedule& the_schedule, const RunHooks& the_hooks,
       int64_t the_batch_size, bool has_loss, bool is_watched)
@@ -92,12 +91,12 @@ struct Program::Run {
   double loss_sum = 0.0;
   int64_t rows_now = 0;
   bool ended = false;
-  bool interrupted = false;
   std::exception_ptr error;
   Clock::time_point last_report = Clock::now(), last_check = last_report, last_watch = last_report;
   int64_t steps_to_check = 1, check_every = 1;
 
   void begin_step() {
+    if (ended) return;
     StepState& state = program.state_;
     program.start_ = result.samples;
     rows_now = std::min(batch_size, program.feed_.rows - result.samples);
@@ -112,10 +111,7 @@ struct Program::Run {
   }
 
   void end_step() {
-    if (with_loss) {
-      loss_sum += program.state_.loss * static_cast<double>(rows_now);
-      program.watches_loss_ = !program.nonfinite_;
-    }
+    if (with_loss) loss_sum += program.state_.loss * static_cast<double>(rows_now);
     ++result.steps;
     result.samples += rows_now;
     if (hooks.interval <= 0.0) {
@@ -170,35 +166,20 @@ struct Program::Run {
       hooks.interrupt();
     } catch (...) {
       error = std::current_exception();
-      interrupted = ended = true;
+      ended = true;
     }
   }
 
-  static void wait(Context& context) {
-    if (context.size > 1) team_barrier(context);
-  }
-
   void operator()(Context& context) {
-    if (context.rank == 0) begin_step();
-    wait(context);
-    while (!ended) {
-      bool whole = true;
+    for (begin_step(); !ended; begin_step()) {
       for (const Step* step : list) {
         if (watched && step->phase != Phase::update) {
-          if (context.rank == 0) watch();
-          wait(context);
-          if (interrupted) {
-            whole = false;
-            break;
-          }
+          watch();
+          if (ended) return;
         }
         step->run(context, rows_now);
       }
-      if (context.rank == 0 && whole) {
-        end_step();
-        if (!ended) begin_step();
-      }
-      wait(context);
+      end_step();
     }
   }
 };
@@ -213,7 +194,6 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   feed_ = feed;
   start_ = 0;
   nonfinite_.reset();
-  watches_loss_ = true;
   for (std::vector<double>& sums : metrics_) std::fill(sums.begin(), sums.end(), 0.0);
   const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
@@ -239,31 +219,24 @@ RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks&
   return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
 }
 
-// Called by the whole team after the loss. On the first loss that is not finite, finds the layer whose output
-// is the first to be so: runs the list up to here once more on one thread, since other arrays may lie by now
-// where the outputs were, and leaves every array as it was.
+// On the first loss that is not finite, finds the layer whose output is the first to be so: runs the list up
+// to here once more, since other arrays may lie by now where the outputs were, and leaves every array as it
+// was.
 void Program::watch_loss(Context& context, int64_t rows) {
-  if (std::isfinite(state_.loss) || !watches_loss_) return;
-  if (context.rank == 0) {
-    Context alone;
-    alone.scratch = context.scratch;
-    alone.partials = context.partials;
-    alone.workspace = context.workspace;
-    nonfinite_ = NonFinite{state_.step, "loss"};
-    bool found = false;
-    for (const Step& step : steps_) {
-      if (step.phase == Phase::watch) break;
-      if (step.phase == Phase::output) continue;
-      step.run(alone, rows);
-      const void* const data = step.result;
-      if (found || data == nullptr) continue;
-      const int64_t count = rows * step.elements;
-      found = parameters_->dtype() == DType::float64 ? !all_finite<double>(data, count)
-                                                     : !all_finite<float>(data, count);
-      if (found) nonfinite_->layer = step.layer;
-    }
+  if (nonfinite_ || std::isfinite(state_.loss)) return;
+  nonfinite_ = NonFinite{state_.step, "loss"};
+  bool found = false;
+  for (const Step& step : steps_) {
+    if (step.phase == Phase::watch) break;
+    if (step.phase == Phase::output) continue;
+    step.run(context, rows);
+    const void* const data = step.result;
+    if (found || data == nullptr) continue;
+    const int64_t count = rows * step.elements;
+    found = parameters_->dtype() == DType::float64 ? !all_finite<double>(data, count)
+                                                   : !all_finite<float>(data, count);
+    if (found) nonfinite_->layer = step.layer;
   }
-  if (context.size > 1) team_barrier(context);
 }
 
 }  // namespace nnx::program

@@ -166,9 +166,8 @@ class Program {
   List train_list_, evaluate_list_, predict_list_;
   std::vector<std::vector<double>> metrics_;  // raw sums
   StepState state_;
-  Feed feed_;                 // of the run going on
-  int64_t start_ = 0;         // its row the next step begins at
-  bool watches_loss_ = true;  // no loss of this run has been other than finite before this step
+  Feed feed_;          // of the run going on
+  int64_t start_ = 0;  // its row the next step begins at
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;
 };

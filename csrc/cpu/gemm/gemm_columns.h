@@ -60,14 +60,14 @@ NNX_INLINE void add_column_sums(const T* panel, int64_t pixels, int64_t columns,
 // One chunk: rows of taps [tap rows row0, row1), panels [panel0, panel1), lines [line0, line1), into dw and
 // db.
 template <class T, class Source>
-void columns_chunk(Context& context, const Source& source, const T* dy, int64_t dy_stride,
-                   const ColumnsPlan& plan, int64_t row0, int64_t row1, int64_t panel0, int64_t panel1,
-                   int64_t line0, int64_t line1, bool resume, T* dw, int64_t dw_stride, T* db) {
+void columns_chunk(const Source& source, const T* dy, int64_t dy_stride, const ColumnsPlan& plan,
+                   int64_t row0, int64_t row1, int64_t panel0, int64_t panel1, int64_t line0, int64_t line1,
+                   bool resume, T* dw, int64_t dw_stride, T* db) {
   constexpr int64_t width = kTileColumns<T>;
   const int64_t tap_length = source.tap_length();
   const int64_t first_tap = row0 / tap_length, last_tap = (row1 - 1) / tap_length;
   const int64_t pixels_limit = source.block_pixels();
-  Arena arena(context.scratch);
+  Arena arena(thread_scratch());
   auto* const segments = arena.take<ColumnSegment<T>>(kMaxLines);
   T* const panels = arena.take<T>(pixels_limit * width * kChunkPanels);
   T* const storage = arena.take<T>(source.storage_elements());
@@ -144,7 +144,7 @@ void gemm_columns(Context& context, const ColumnsPlan& plan, const Source& sourc
     T* const to = parts != nullptr ? parts + s * part : dw;
     T* to_sums = parts != nullptr ? parts + s * part + plan.rows * plan.columns : db;
     if (r > 0 || db == nullptr) to_sums = nullptr;
-    columns_chunk(context, source, dy, dy_stride, plan, row_chunk.begin(r), row_chunk.begin(r + 1),
+    columns_chunk(source, dy, dy_stride, plan, row_chunk.begin(r), row_chunk.begin(r + 1),
                   column_chunk.begin(c), column_chunk.begin(c + 1), split.begin(s), split.begin(s + 1),
                   add && parts == nullptr, to, parts != nullptr ? plan.columns : dw_stride, to_sums);
   });

@@ -72,7 +72,7 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
                   tile1 = row_chunk.begin(chunk / column_chunks + 1);
     const int64_t panel0 = column_chunk.begin(chunk % column_chunks);
     const int64_t panel1 = column_chunk.begin(chunk % column_chunks + 1);
-    Arena arena(context.scratch);
+    Arena arena(thread_scratch());
     auto* const pointers = arena.take<const T*>(kChunkTiles * kBlockSegments * kTileRows);
     int64_t* const lengths = arena.take<int64_t>(kBlockSegments);
     int64_t* const offsets = arena.take<int64_t>(kChunkTiles * kTileRows);

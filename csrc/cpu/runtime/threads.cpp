@@ -1,126 +1,99 @@
 #include "cpu/runtime/threads.h"
 
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <climits>
 #include <cstdlib>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "cpu/runtime/wait_word.h"
 
 namespace nnx {
 namespace {
 
-constexpr int kCacheLine = 64;
+// Looks at a word before sleeping: about 50 us between loops, less for the last chunk of one.
+constexpr int kIdleSpins = 2500, kJoinSpins = 1000;
 
-// About 30 us on the machines measured: long enough for the phases of a step, short enough not to burn a core
-// that another process could use.
-constexpr int kSpins = 1500;
-
-inline void pause_briefly() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-struct alignas(kCacheLine) Counter {
-  std::atomic<int64_t> taken{0};
-};
-
-// A word threads wait on: they spin, then sleep in the kernel.
-class alignas(kCacheLine) WaitWord {
- public:
-  uint32_t load() const { return word_.load(std::memory_order_acquire); }
-
-  void wait_while(uint32_t value) {
-    for (int spin = 0; spin < kSpins; ++spin) {
-      if (load() != value) return;
-      pause_briefly();
-    }
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    while (word_.load(std::memory_order_seq_cst) == value) {
-      syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word_), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
-    }
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
-  }
-
-  void advance() {
-    word_.fetch_add(1, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst) > 0) {
-      syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word_), FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr,
-              0);
-    }
-  }
-
- private:
-  std::atomic<uint32_t> word_{0};
-  std::atomic<uint32_t> sleepers_{0};
-};
+// Chunks a loop may have at once; share_chunks cuts longer ones.
+constexpr int64_t kMaxChunks = 0xFFFF;
 
 }  // namespace
 
+// The loop going on. `claim_` holds its number (upper half) and the chunks nobody has taken yet, [low, high):
+// the owner takes them from below and the helpers from above, so that over the loops of a program each keeps
+// to its own part of the arrays. A helper that read a loop's fields too late finds that the claim has moved
+// on.
 class Team {
  public:
-  // Between regions only.
-  void resize(int size) { size_ = size; }
+  void run(int64_t chunks, void (*chunk)(const void*, int64_t), const void* body) {
+    chunk_.store(chunk, std::memory_order_relaxed);
+    body_.store(body, std::memory_order_relaxed);
+    left_.store(chunks, std::memory_order_relaxed);
+    ++number_;
+    claim_.store(pack(number_, 0, static_cast<uint32_t>(chunks)), std::memory_order_release);
+    published_.advance();
+    int64_t done = 0;
+    for (int64_t i; take(true, &i); ++done) chunk(body, i);
+    if (left_.fetch_sub(done, std::memory_order_acq_rel) == done) return;
+    // Helpers hold the last chunks.
+    while (true) {
+      const uint32_t seen = finished_.load();
+      if (left_.load(std::memory_order_acquire) == 0) return;
+      finished_.wait_while(seen, kJoinSpins);
+    }
+  }
 
-  // Each rank starts on its own run of the chunks, for its cache's sake, and then helps the others out.
-  bool next(const Context& context, int64_t chunks, int64_t* chunk) {
-    Counter* counters = counters_[context.phase & 1];
-    for (int step = 0; step < size_; ++step) {
-      const int victim = context.rank + step < size_ ? context.rank + step : context.rank + step - size_;
-      const int64_t begin = chunks * victim / size_, end = chunks * (victim + 1) / size_;
-      if (counters[victim].taken.load(std::memory_order_relaxed) >= end - begin) continue;
-      const int64_t i = begin + counters[victim].taken.fetch_add(1, std::memory_order_relaxed);
-      if (i < end) {
-        *chunk = i;
+  // Takes chunks of loops until the region ends.
+  void help() {
+    while (true) {
+      const uint32_t seen = published_.load();
+      if (closed_.load(std::memory_order_acquire)) return;
+      int64_t i;
+      while (take(false, &i)) {
+        const auto chunk = chunk_.load(std::memory_order_relaxed);
+        chunk(body_.load(std::memory_order_relaxed), i);
+        if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finished_.advance();
+      }
+      published_.wait_while(seen, kIdleSpins);
+    }
+  }
+
+  void open() { closed_.store(false, std::memory_order_relaxed); }
+  void close() {
+    closed_.store(true, std::memory_order_release);
+    published_.advance();
+  }
+
+ private:
+  static uint64_t pack(uint32_t number, uint32_t low, uint32_t high) {
+    return static_cast<uint64_t>(number) << 32 | static_cast<uint64_t>(high) << 16 | low;
+  }
+
+  bool take(bool lowest, int64_t* i) {
+    uint64_t claim = claim_.load(std::memory_order_acquire);
+    while (true) {
+      const auto number = static_cast<uint32_t>(claim >> 32);
+      const uint32_t low = claim & 0xFFFF, high = claim >> 16 & 0xFFFF;
+      if (low >= high) return false;
+      const uint64_t next = lowest ? pack(number, low + 1, high) : pack(number, low, high - 1);
+      // Whoever takes a chunk keeps the loop going on until it is done: its fields cannot change under it.
+      if (claim_.compare_exchange_weak(claim, next, std::memory_order_acq_rel, std::memory_order_acquire)) {
+        *i = lowest ? low : high - 1;
         return true;
       }
     }
-    return false;
   }
 
-  void barrier(Context& context) {
-    const uint32_t generation = generation_.load();
-    if (arrived_.taken.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-      // The other parity is in use from here on; this one is next used a phase later.
-      for (int rank = 0; rank < size_; ++rank) {
-        counters_[context.phase & 1][rank].taken.store(0, std::memory_order_relaxed);
-      }
-      arrived_.taken.store(0, std::memory_order_relaxed);
-      generation_.advance();
-    } else {
-      generation_.wait_while(generation);
-    }
-    ++context.phase;
-  }
-
-  double* partials() { return partials_; }
-
- private:
-  int size_ = 1;
-  Counter arrived_;
-  WaitWord generation_;
-  Counter counters_[2][cpu::kMaxThreads];
-  alignas(kCacheLine) double partials_[kPartials];
+  alignas(cpu::kCacheLine) std::atomic<uint64_t> claim_{0};
+  alignas(cpu::kCacheLine) std::atomic<int64_t> left_{0};
+  std::atomic<void (*)(const void*, int64_t)> chunk_{nullptr};
+  std::atomic<const void*> body_{nullptr};
+  std::atomic<bool> closed_{true};
+  uint32_t number_ = 0;
+  cpu::WaitWord published_, finished_;
 };
-
-bool team_next(Context& context, int64_t chunks, int64_t* chunk) {
-  return context.team->next(context, chunks, chunk);
-}
-
-void team_barrier(Context& context) { context.team->barrier(context); }
 
 namespace cpu {
 namespace {
@@ -155,36 +128,36 @@ struct Scratch {
   ~Scratch() { std::free(data); }
 };
 
-void* thread_scratch() {
-  static thread_local Scratch scratch;
-  return scratch.data;
-}
-
 // Threads that wait for regions. Workers never end: the process's exit takes them.
 class Pool {
  public:
-  void run(int threads, void* workspace, const std::function<void(Context&)>& body) {
+  void run(int threads, Context& context, const std::function<void(Context&)>& body) {
     ensure(threads);
-    team_.resize(threads);
-    threads_ = threads;
-    workspace_ = workspace;
-    body_ = &body;
+    context.size = threads;
+    context.team = &team_;
     running_.store(threads - 1, std::memory_order_relaxed);
+    team_.open();
     for (int rank = 1; rank < threads; ++rank) start_[rank].advance();
-    Context context;
-    fill(context);
-    try {
-      body(context);
-    } catch (...) {
-      join();
-      throw;
-    }
-    join();
+    const Close close{*this};
+    body(context);
   }
 
   std::mutex in_use;
 
  private:
+  // Ends the region, however the body ends: helpers leave before anyone may open the next.
+  struct Close {
+    Pool& pool;
+    ~Close() {
+      pool.team_.close();
+      while (true) {
+        const uint32_t seen = pool.left_.load();
+        if (pool.running_.load(std::memory_order_acquire) == 0) return;
+        pool.left_.wait_while(seen, kJoinSpins);
+      }
+    }
+  };
+
   // Grows to `threads` - 1 workers.
   void ensure(int threads) {
     while (workers_ < threads - 1) {
@@ -194,42 +167,20 @@ class Pool {
     }
   }
 
-  void fill(Context& context) {
-    context.size = threads_;
-    context.team = &team_;
-    context.partials = team_.partials();
-    context.scratch = thread_scratch();
-    context.workspace = workspace_;
-  }
-
   void work(int rank) {
     for (uint32_t seen = 0;; ++seen) {
-      // Only a region's own workers are woken, and each region joins them: none can be missed.
-      start_[rank].wait_while(seen);
-      FlushDenormals flush;
-      Context context;
-      context.rank = rank;
-      fill(context);
-      (*body_)(context);
-      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) done_.advance();
-    }
-  }
-
-  void join() {
-    while (true) {
-      const uint32_t seen = done_.load();
-      if (running_.load(std::memory_order_acquire) == 0) return;
-      done_.wait_while(seen);
+      // Only a region's own workers are woken, and each region waits for them: none can be missed.
+      start_[rank].wait_while(seen, kIdleSpins);
+      const FlushDenormals flush;
+      team_.help();
+      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.advance();
     }
   }
 
   Team team_;
   int workers_ = 0;
-  int threads_ = 1;
-  void* workspace_ = nullptr;
-  const std::function<void(Context&)>* body_ = nullptr;
   WaitWord start_[kMaxThreads];
-  WaitWord done_;
+  WaitWord left_;
   alignas(kCacheLine) std::atomic<int> running_{0};
 };
 
@@ -253,15 +204,6 @@ Pool& pool() {
   return *fresh;
 }
 
-void run_alone(void* workspace, const std::function<void(Context&)>& body) {
-  double partials[kPartials];
-  Context context;
-  context.partials = partials;
-  context.scratch = thread_scratch();
-  context.workspace = workspace;
-  body(context);
-}
-
 struct InsideRegion {
   InsideRegion() { inside_region = true; }
   ~InsideRegion() { inside_region = false; }
@@ -282,22 +224,44 @@ void set_num_threads(int count) {
   thread_count.store(count < kMaxThreads ? count : kMaxThreads, std::memory_order_relaxed);
 }
 
+void* thread_scratch() {
+  static thread_local Scratch scratch;
+  return scratch.data;
+}
+
+void share_chunks(Team& team, int64_t chunks, void (*chunk)(const void*, int64_t), const void* body) {
+  if (chunks <= kMaxChunks) return team.run(chunks, chunk, body);
+  // Longer loops run in runs of chunks.
+  struct Runs {
+    void (*chunk)(const void*, int64_t);
+    const void* body;
+    int64_t chunks, length;
+  };
+  const Runs runs{chunk, body, chunks, chunks / kMaxChunks + 1};
+  team.run((chunks + runs.length - 1) / runs.length,
+           [](const void* data, int64_t run) {
+             const Runs& r = *static_cast<const Runs*>(data);
+             for (int64_t i = run * r.length; i < r.chunks && i < (run + 1) * r.length; ++i)
+               r.chunk(r.body, i);
+           },
+           &runs);
+}
+
 void run_region(int threads, void* workspace, const std::function<void(Context&)>& body) {
-  FlushDenormals flush;
-  if (inside_region) {
-    run_alone(workspace, body);
-    return;
-  }
-  InsideRegion mark;
-  if (threads > 1) {
+  const FlushDenormals flush;
+  Context context;
+  context.scratch = thread_scratch();
+  context.workspace = workspace;
+  if (threads > 1 && !inside_region) {
     Pool& the_pool = pool();
-    std::unique_lock<std::mutex> lock(the_pool.in_use, std::try_to_lock);
+    const std::unique_lock<std::mutex> lock(the_pool.in_use, std::try_to_lock);
     if (lock.owns_lock()) {
-      the_pool.run(threads, workspace, body);
+      const InsideRegion mark;
+      the_pool.run(threads, context, body);
       return;
     }
   }
-  run_alone(workspace, body);
+  body(context);
 }
 
 }  // namespace cpu

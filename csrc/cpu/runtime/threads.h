@@ -1,5 +1,6 @@
-// The thread pool: one parallel region runs a whole program; its phases are parted by barriers that spin
-// briefly and then sleep.
+// The thread pool. A region lets a program's parallel loops use other threads: the calling thread runs the
+// program, and publishes each loop; threads that are free take chunks of it. Nobody waits for a thread that
+// holds no chunk, so a thread whose core another process uses costs its share and no more.
 #pragma once
 
 #include <functional>
@@ -15,18 +16,14 @@ int default_num_threads();
 int num_threads();
 void set_num_threads(int count);  // >= 1; checked by the caller
 
-// Runs body on `threads` threads, the caller among them as rank 0. A region inside a region, and a region
-// while another thread of the process holds the pool, runs on the calling thread alone. An exception of rank
-// 0 is rethrown; the others must not throw.
+// Runs body on the calling thread with a team of `threads`, itself counted. A region inside a region, and a
+// region while another thread of the process holds the pool, has no team.
 void run_region(int threads, void* workspace, const std::function<void(Context&)>& body);
 
+// The calling thread's kScratchBytes.
+void* thread_scratch();
+
+// chunk(body, i) for every i in [0, chunks), on the team; returns when all are done. Only through for_each.
+void share_chunks(Team& team, int64_t chunks, void (*chunk)(const void* body, int64_t i), const void* body);
+
 }  // namespace nnx::cpu
-
-namespace nnx {
-
-// Takes the next chunk of the current loop; false when all are taken. Only through for_each.
-bool team_next(Context& context, int64_t chunks, int64_t* chunk);
-// Waits for the whole team and opens the next phase.
-void team_barrier(Context& context);
-
-}  // namespace nnx

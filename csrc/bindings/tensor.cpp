@@ -69,12 +69,16 @@ int64_t length(const Tensor& self) {
 
 void init_tensor(py::module_& m) {
   py::class_<Tensor>(m, "Tensor", "A contiguous array on a device")
-      .def_property_readonly("shape", [](const Tensor& self) -> Dims { return to_tuple(self.shape()); })
-      .def_property_readonly("ndim", &Tensor::rank)
-      .def_property_readonly("size", &Tensor::elements)
-      .def_property_readonly("dtype",
-                             [](const Tensor& self) -> py::object { return numpy_dtype(self.dtype()); })
-      .def_property_readonly("device", [](const Tensor& self) { return self.device().str(); })
+      .def_property_readonly(
+          "shape", [](const Tensor& self) -> Dims { return to_tuple(self.shape()); },
+          "Extents, outermost first")
+      .def_property_readonly("ndim", &Tensor::rank, "Number of axes")
+      .def_property_readonly("size", &Tensor::elements, "Number of elements")
+      .def_property_readonly(
+          "dtype", [](const Tensor& self) -> py::object { return numpy_dtype(self.dtype()); },
+          "Element type, as NumPy's")
+      .def_property_readonly(
+          "device", [](const Tensor& self) { return self.device().str(); }, "'cpu' or 'cuda:0'")
       .def("numpy", &to_numpy, "A NumPy array: on the CPU over the same memory, else a copy")
       .def(
           "to", [](const Tensor& self, const std::string& device) { return self.to(parse_device(device)); },

@@ -31,7 +31,14 @@ NNX_INLINE Vec<T> activate(Vec<T> x, T alpha) {
     normal_distribution<T>(x, phi, density);
     return cut_below<T>(x) * phi;
   }
-  if constexpr (kind == ActivationKind::silu) return cut_below<T>(x) * sigmoid<T>(x);
+  if constexpr (kind == ActivationKind::silu) {
+    // Where sigmoid is below the normal numbers x sigmoid(x) may not be yet: e^(x + 16) there, and e^-16
+    // last.
+    const IntVec<T> low = x < MathConstants<T>::kExpLow + 20;
+    const Vec<T> e = exp<T>((low ? broadcast(T(16)) : Vec<T>{}) - absolute<T>(x));
+    const Vec<T> above = x * ((x < 0 ? e : broadcast(T(1))) / (e + 1));
+    return low ? cut_below<T>(x) * e * T(1.12535174719259114514e-7) : above;
+  }
 }
 
 // dy act'(x); `saved` is the activation's output, or x itself where gradient_reads_input. What a selection

@@ -1,10 +1,11 @@
 #include "kernels/conv2d.h"
 
 #include "cpu/fill.h"
-#include "cpu/gemm/conv2d_operands.h"
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/gemm_rows.h"
+#include "cpu/gemm/patch_rows.h"
+#include "cpu/gemm/patch_source.h"
 
 namespace nnx::cpu::NNX_ISA {
 namespace {

@@ -27,11 +27,11 @@ NNX_INLINE void value_and_slope(Vec<T> y, Vec<T> t, T delta, Vec<T>& value, Vec<
     slope = error * 2;
   } else if constexpr (kind == PointwiseLoss::mean_absolute_error) {
     value = absolute<T>(error);
-    slope = error == 0 ? Vec<T>{} : copy_sign<T>(one, error);
+    slope = error == 0 || error != error ? error : copy_sign<T>(one, error);
   } else if constexpr (kind == PointwiseLoss::huber) {
     const Vec<T> size = absolute<T>(error);
     value = size <= delta ? error * error * T(0.5) : (size - delta * T(0.5)) * delta;
-    slope = size <= delta ? error : copy_sign<T>(broadcast(delta), error);
+    slope = size > delta ? copy_sign<T>(broadcast(delta), error) : error;
   } else if constexpr (kind == PointwiseLoss::half_sum_squared_error) {
     value = error * error * T(0.5);
     slope = error;

@@ -39,10 +39,10 @@ void check_index(const char* where, const Pool2dShape& shape, const Tensor& inde
 
 }  // namespace
 
-Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options) {
-  expect_rank(where, "x", x, 4, "(N, H, W, C)");
-  expect_extents(where, "x", x, 1);
-  expect_size(where, "x", x);
+Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options, const char* name) {
+  expect_rank(where, name, x, 4, "(N, H, W, C)");
+  expect_extents(where, name, x, 1);
+  expect_size(where, name, x);
   const Pair pool = options.pool_size;
   const Pair strides = options.strides.value_or(pool);
   const Padding& padding = options.padding;
@@ -69,20 +69,21 @@ Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions&
   return shape;
 }
 
-Pool2dShape max_pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options) {
-  const Pool2dShape shape = pool2d_shape(where, x, options);
+Pool2dShape max_pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options,
+                             const char* name) {
+  const Pool2dShape shape = pool2d_shape(where, x, options, name);
   if (x.elements(1, 3) > std::numeric_limits<int32_t>::max()) {
-    bad_value(where, "x", "images of fewer than 2^31 pixels", x);
+    bad_value(where, name, "images of fewer than 2^31 pixels", x);
   }
   return shape;
 }
 
 Shape output_shape(const Pool2dShape& shape) { return {shape.n, shape.oh, shape.ow, shape.c}; }
 
-Shape global_avg_pool2d_shape(const char* where, const Shape& x) {
-  expect_rank(where, "x", x, 4, "(N, H, W, C)");
-  expect_extents(where, "x", x, 1);
-  expect_size(where, "x", x);
+Shape global_avg_pool2d_shape(const char* where, const Shape& x, const char* name) {
+  expect_rank(where, name, x, 4, "(N, H, W, C)");
+  expect_extents(where, name, x, 1);
+  expect_size(where, name, x);
   return {x[0], x[3]};
 }
 
@@ -107,7 +108,7 @@ Tensor max_pool2d_backward(const Tensor& dy, const Tensor& index, const Shape& x
   const char* where = "max_pool2d_backward";
   expect_float(where, "dy", dy);
   expect_dtype(where, "index", index, DType::int32);
-  const Pool2dShape shape = max_pool2d_shape(where, x_shape, options);
+  const Pool2dShape shape = max_pool2d_shape(where, x_shape, options, "x_shape");
   expect_shape(where, "dy", dy.shape(), output_shape(shape));
   expect_shape(where, "index", index.shape(), output_shape(shape));
   if (index.device() != dy.device()) {
@@ -145,7 +146,7 @@ Tensor avg_pool2d_backward(const Tensor& dy, const Shape& x_shape, const Pool2dO
                            bool count_include_pad) {
   const char* where = "avg_pool2d_backward";
   expect_float(where, "dy", dy);
-  const Pool2dShape shape = pool2d_shape(where, x_shape, options);
+  const Pool2dShape shape = pool2d_shape(where, x_shape, options, "x_shape");
   expect_shape(where, "dy", dy.shape(), output_shape(shape));
   const Tensor dx = Tensor::empty(x_shape, dy.dtype(), dy.device());
   Device& device = device_of(dy.device());
@@ -178,7 +179,7 @@ Tensor global_avg_pool2d(const Tensor& x) {
 Tensor global_avg_pool2d_backward(const Tensor& dy, const Shape& x_shape) {
   const char* where = "global_avg_pool2d_backward";
   expect_float(where, "dy", dy);
-  const Shape out = global_avg_pool2d_shape(where, x_shape);
+  const Shape out = global_avg_pool2d_shape(where, x_shape, "x_shape");
   expect_shape(where, "dy", dy.shape(), out);
   const int64_t pixels = x_shape.elements(1, 3);
   const Tensor dx = Tensor::empty(x_shape, dy.dtype(), dy.device());

@@ -16,14 +16,16 @@ struct Pool2dOptions {
   Padding padding;
 };
 
-// x (N, H, W, C)
-Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options);
+// x (N, H, W, C); `name` is the argument its shape came by.
+Pool2dShape pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options,
+                         const char* name = "x");
 // The same, and every window sees the image and H * W fits the int32 index.
-Pool2dShape max_pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options);
+Pool2dShape max_pool2d_shape(const char* where, const Shape& x, const Pool2dOptions& options,
+                             const char* name = "x");
 // (N, OH, OW, C)
 Shape output_shape(const Pool2dShape& shape);
 // x (N, H, W, C) -> (N, C)
-Shape global_avg_pool2d_shape(const char* where, const Shape& x);
+Shape global_avg_pool2d_shape(const char* where, const Shape& x, const char* name = "x");
 
 // y and index (int32, ih * W + iw)
 std::pair<Tensor, Tensor> max_pool2d(const Tensor& x, const Pool2dOptions& options);

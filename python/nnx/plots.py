@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from nnx.callbacks import History
 
 _TRAIN, _HELD_OUT = "#1f5fa8", "#d9662b"
+_HEIGHT = 4.0  # of a panel, in inches
 
 
 def curves(history: History | dict[str, list[Any]], ax: Any = None) -> Any:
-    """Loss, and each metric, over epochs; solid where measured in training, dashed in validation.
+    """Loss, and each metric, over epochs; a loss that falls far is drawn on a logarithmic scale.
 
     Args:
         history: what `fit` returned, or its dict.
@@ -35,7 +36,7 @@ def curves(history: History | dict[str, list[Any]], ax: Any = None) -> Any:
     if ax is not None:
         _curve(ax, epochs, values, "loss")
         return ax
-    figure = new_figure((4.8 * max(1, len(names)), 3.6))
+    figure = new_figure((4.8 * max(1, len(names)), _HEIGHT))
     axes = figure.subplots(1, max(1, len(names)), squeeze=False)[0]
     for panel, name in zip(axes, names, strict=False):
         _curve(panel, epochs, values, name)
@@ -43,14 +44,23 @@ def curves(history: History | dict[str, list[Any]], ax: Any = None) -> Any:
 
 
 def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) -> None:
-    marker = "o" if len(epochs) <= 30 else None
-    style = {"marker": marker, "markersize": 3.5, "linewidth": 1.8}
-    if name in values:
-        ax.plot(epochs, values[name], color=_TRAIN, label="training", **style)
-    if f"val_{name}" in values:
-        ax.plot(epochs, values[f"val_{name}"], color=_HELD_OUT, label="validation", linestyle="--", **style)
+    marker = "o" if len(epochs) <= 12 else None
+    shown = [
+        (values[key], color, label)
+        for key, color, label in ((name, _TRAIN, "training"), (f"val_{name}", _HELD_OUT, "validation"))
+        if key in values
+    ]
+    for series, color, label in shown:
+        ax.plot(epochs, series, color=color, label=label, marker=marker, markersize=4, linewidth=2)
+    title = name.replace("_", " ").capitalize()
+    if name == "loss" and shown:
+        numbers = np.concatenate([series for series, _, _ in shown])
+        if np.isfinite(numbers).all() and numbers.min() > 0 and numbers.max() > 20 * numbers.min():
+            ax.set_yscale("log")
+            title += ", logarithmic"
+    if len(shown) > 1:
         ax.legend(frameon=False)
-    ax.set_title(name.replace("_", " ").capitalize(), loc="left")
+    ax.set_title(title, loc="left")
     ax.set_xlabel("Epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.25, linewidth=0.6)
@@ -58,7 +68,9 @@ def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) ->
 
 
 def confusion(matrix: NDArray, names: Sequence[str] | None = None, ax: Any = None) -> Any:
-    """A confusion matrix: rows are true classes, shade the share of each row, numbers the counts.
+    """A confusion matrix: rows are true classes, shades the shares of each row, numbers the counts.
+
+    Right answers are blue, wrong ones orange and shaded up, so that few are seen, too.
 
     Args:
         matrix: counts (K, K).
@@ -72,15 +84,21 @@ def confusion(matrix: NDArray, names: Sequence[str] | None = None, ax: Any = Non
     classes = len(counts)
     labels = [str(n) for n in (range(classes) if names is None else names)]
     if ax is None:
-        side = max(3.6, 0.42 * classes + 1.6)
+        side = max(_HEIGHT, 0.34 * classes + 0.6)
         ax = new_figure((side, side)).subplots()
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    ax.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    right = np.eye(classes, dtype=bool)
+    depth = np.where(right, shares, np.sqrt(shares))
+    ax.imshow(_shades(depth, right))
+    if classes <= 60:
+        edges = np.arange(classes + 1) - 0.5
+        ax.hlines(edges, edges[0], edges[-1], color="white", linewidth=1)
+        ax.vlines(edges, edges[0], edges[-1], color="white", linewidth=1)
     if classes <= 30:
         for row in range(classes):
             for column in range(classes):
                 if counts[row, column]:
-                    color = "white" if shares[row, column] > 0.55 else "#222222"
+                    color = "white" if depth[row, column] > 0.55 else "#222222"
                     text = str(int(counts[row, column]))
                     ax.text(column, row, text, ha="center", va="center", color=color, fontsize=7.5)
     rotation = 0 if max(map(len, labels)) <= 3 else 45
@@ -92,6 +110,15 @@ def confusion(matrix: NDArray, names: Sequence[str] | None = None, ax: Any = Non
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
+
+
+def _shades(depth: NDArray, right: NDArray) -> NDArray:
+    """Depths 0 to 1 (K, K) as colours (K, K, 3): from a light grey to blue where right, else to orange."""
+    from matplotlib.colors import to_rgb
+
+    light, blue, orange = (np.array(to_rgb(color)) for color in ("#f3f4f6", _TRAIN, _HELD_OUT))
+    full = np.where(right[..., None], blue, orange)
+    return np.asarray(light + (full - light) * np.minimum(depth, 1.0)[..., None])
 
 
 def filters(kernel: Any, columns: int = 8, ax: Any = None) -> Any:
@@ -113,12 +140,14 @@ def filters(kernel: Any, columns: int = 8, ax: Any = None) -> Any:
     images = images if channels == 3 else images.mean(axis=-1, keepdims=True)
     scale = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
     images = 0.5 + 0.5 * images / np.where(scale == 0, 1.0, scale)
+    images = images.repeat(4, axis=1).repeat(4, axis=2)  # so that gaps can be narrower than a weight
+    down, across, gap = 4 * height, 4 * width, 2
     columns = min(columns, count)
     rows = -(-count // columns)
-    sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, images.shape[-1]), np.nan)
+    sheet = np.full((rows * (down + gap) - gap, columns * (across + gap) - gap, images.shape[-1]), np.nan)
     for number, image in enumerate(images):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width] = image
+        top, left = number // columns * (down + gap), number % columns * (across + gap)
+        sheet[top : top + down, left : left + across] = image
     if ax is None:
         ax = new_figure((0.7 * columns + 0.3, 0.7 * rows + 0.6)).subplots()
     if channels == 3:

@@ -35,6 +35,8 @@ def _node(x: Symbol, kind: str, alpha: float = 0.0) -> Symbol:
 def step(x: Array) -> Array:
     """1 where x >= 0, else 0: the perceptron's threshold (Rosenblatt 1958).
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
     """
@@ -43,6 +45,8 @@ def step(x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), without overflow for any x.
+
+    x: any shape; the result has the same.
 
     Raises:
         TypeError: where x is not float32 or float64.
@@ -53,6 +57,8 @@ def sigmoid(x: Array) -> Array:
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent.
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
     """
@@ -62,6 +68,8 @@ def tanh(x: Array) -> Array:
 def relu(x: Array) -> Array:
     """max(x, 0) (Nair and Hinton 2010); NaN stays NaN.
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
     """
@@ -70,6 +78,8 @@ def relu(x: Array) -> Array:
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     """`x` where x > 0, else negative_slope * x (Maas et al. 2013).
+
+    x: any shape; the result has the same.
 
     Raises:
         TypeError: where x is not float32 or float64.
@@ -83,6 +93,8 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 def elu(x: Array, alpha: float = 1.0) -> Array:
     """`x` where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
         ValueError: where alpha is not finite.
@@ -93,6 +105,8 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
 def gelu(x: Array) -> Array:
     """`x * (1 + erf(x / sqrt(2))) / 2` (Hendrycks and Gimpel 2016), the exact form.
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
     """
@@ -102,6 +116,8 @@ def gelu(x: Array) -> Array:
 def silu(x: Array) -> Array:
     """`x * sigmoid(x)` (Elfwing et al. 2018), also called swish.
 
+    x: any shape; the result has the same.
+
     Raises:
         TypeError: where x is not float32 or float64.
     """
@@ -109,7 +125,10 @@ def silu(x: Array) -> Array:
 
 
 def step_backward(dy: Concrete, y: Concrete) -> Concrete:
-    """The gradient of `step`: 0 everywhere. dy and y = step(x) have one shape."""
+    """The gradient of `step`: 0 everywhere. dy and y = step(x) have one shape.
+
+    dy and the saved array have any one shape; so has the result.
+    """
     return _core.step_backward(dy, y)
 
 
@@ -139,10 +158,16 @@ def elu_backward(dy: Concrete, y: Concrete, alpha: float = 1.0) -> Concrete:
 
 
 def gelu_backward(dy: Concrete, x: Concrete) -> Concrete:
-    """The gradient of `gelu`, from its input x: dy * (Phi(x) + x * phi(x)), Phi and phi of the standard normal."""
+    """The gradient of `gelu`, from its input x: dy * (Phi(x) + x * phi(x)), Phi and phi of the standard normal.
+
+    dy and the saved array have any one shape; so has the result.
+    """
     return _core.gelu_backward(dy, x)
 
 
 def silu_backward(dy: Concrete, x: Concrete) -> Concrete:
-    """The gradient of `silu`, from its input x: dy * s * (1 + x * (1 - s)), s = sigmoid(x)."""
+    """The gradient of `silu`, from its input x: dy * s * (1 + x * (1 - s)), s = sigmoid(x).
+
+    dy and the saved array have any one shape; so has the result.
+    """
     return _core.silu_backward(dy, x)

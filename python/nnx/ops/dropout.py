@@ -40,7 +40,7 @@ def dropout(x: Array, rate: float, seed: int | None = None, layer: int = 0, step
 def dropout_mask(
     shape: Sequence[int], rate: float, seed: int, layer: int = 0, step: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """The mask that `dropout` uses for those keys: uint8, 1 = kept.
+    """The mask that `dropout` uses for those keys: uint8 of that shape, 1 = kept.
 
     Raises:
         ValueError: where a number is out of range.

@@ -1,56 +1,9 @@
-// Images as operands of the matrix engine: patches are read where they lie.
+// Images as the rows of forward passes and input gradients.
 #pragma once
 
-#include "cpu/gemm/pack.h"
-#include "kernels/conv2d.h"
+#include "cpu/gemm/patches.h"
 
 namespace nnx::cpu::NNX_ISA {
-
-// What padding points read.
-template <class T>
-inline constexpr T kZeros[kBlockDepth<T>] = {};
-
-// Channels below which pointers to every tap cost more than copying the patch.
-inline constexpr int64_t kGatherChannels = 8;
-
-NNX_INLINE bool gathers(const Conv2dShape& s, int64_t limit) {
-  return s.groups == 1 && s.c < kGatherChannels && s.kh * s.kw * s.c <= limit;
-}
-
-// The patch of output pixel (n, oh, ow) as (kh, kw, c), zeros outside the image.
-template <class T>
-void gather_patch(const Conv2dShape& s, const T* x, int64_t n, int64_t oh, int64_t ow, T* to) {
-  const int64_t h0 = oh * s.stride_h - s.pad_top, w0 = ow * s.stride_w - s.pad_left;
-  const bool inside = w0 >= 0 && w0 + s.kw <= s.w && s.dilation_w == 1;
-  const int64_t run = s.kw * s.c;
-  for (int64_t kh = 0; kh < s.kh; ++kh, to += run) {
-    const int64_t ih = h0 + kh * s.dilation_h;
-    if (ih < 0 || ih >= s.h) {
-      for (int64_t i = 0; i < run; ++i) to[i] = 0;
-      continue;
-    }
-    const T* const row = x + (n * s.h + ih) * s.w * s.c;
-    if (inside) {
-      for (int64_t i = 0; i < run; ++i) to[i] = row[w0 * s.c + i];
-      continue;
-    }
-    for (int64_t kw = 0; kw < s.kw; ++kw) {
-      const int64_t iw = w0 + kw * s.dilation_w;
-      const bool valid = iw >= 0 && iw < s.w;
-      for (int64_t c = 0; c < s.c; ++c) to[kw * s.c + c] = valid ? row[iw * s.c + c] : T{0};
-    }
-  }
-}
-
-// A channel run longer than a block of the reduction is cut: `parts` pieces of at most kBlockDepth.
-template <class T>
-struct ChannelRuns {
-  int64_t channels;
-
-  int64_t parts() const { return ceil_div(channels, kBlockDepth<T>); }
-  int64_t begin(int64_t part) const { return part * kBlockDepth<T>; }
-  int64_t length(int64_t part) const { return min_of(kBlockDepth<T>, channels - begin(part)); }
-};
 
 // Forward: rows are output pixels, the reduction runs over (kh, kw, channels of the group).
 template <class T>
@@ -183,62 +136,6 @@ struct GradientColumns {
       k += run;
       depth -= run;
     }
-  }
-};
-
-// Weight gradient: the reduction runs over output pixels; a line is a row of them or, in wide images, a piece
-// of one. Taps are (kh, kw), or with few channels the whole patch, copied.
-template <class T>
-struct PatchSource {
-  const Conv2dShape& s;
-  const T* x;  // moved to the group's first channel
-  bool gather;
-  int64_t parts, per_block;
-
-  static constexpr int64_t kLine = kBlockDepth<T> / 2;
-
-  PatchSource(const Conv2dShape& shape, const T* image)
-      : s(shape),
-        x(image),
-        gather(gathers(shape, kBlockDepth<T>)),
-        parts(ceil_div(shape.ow, kLine)),
-        per_block(max_of(1, min_of(kMaxLines, kLine / shape.ow))) {}
-
-  int64_t lines() const { return s.n * s.oh * parts; }
-  int64_t line_start(int64_t line) const { return line / parts * s.ow + line % parts * kLine; }
-  int64_t line_length(int64_t line) const { return min_of(kLine, s.ow - line % parts * kLine); }
-  int64_t lines_per_block() const { return per_block; }
-  int64_t block_pixels() const { return per_block * min_of(kLine, s.ow); }
-  int64_t tap_length() const { return gather ? s.kh * s.kw * s.c : s.c / s.groups; }
-  int64_t a_stride() const { return gather ? tap_length() : s.stride_w * s.c; }
-  int64_t storage_elements() const { return gather ? block_pixels() * tap_length() : 0; }
-
-  void prepare(int64_t line0, int64_t line1, T* storage) const {
-    if (!gather) return;
-    for (int64_t line = line0; line < line1; ++line) {
-      const int64_t row = line / parts, ow0 = line % parts * kLine;
-      for (int64_t ow = ow0; ow < ow0 + line_length(line); ++ow, storage += tap_length()) {
-        gather_patch(s, x, row / s.oh, row % s.oh, ow, storage);
-      }
-    }
-  }
-
-  const T* segment(int64_t tap, int64_t line, int64_t line0, const T* storage, int64_t* first,
-                   int64_t* length) const {
-    if (gather) {
-      *first = 0;
-      *length = line_length(line);
-      return storage + (line_start(line) - line_start(line0)) * tap_length();
-    }
-    const int64_t row = line / parts, ow0 = line % parts * kLine;
-    const int64_t ih = row % s.oh * s.stride_h - s.pad_top + tap / s.kw * s.dilation_h;
-    const int64_t w0 = tap % s.kw * s.dilation_w - s.pad_left;  // input column of output column 0
-    const int64_t inside = w0 < 0 ? ceil_div(-w0, s.stride_w) : 0;
-    const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w + 1 : 0;
-    const int64_t begin = max_of(ow0, inside), end = min_of(ow0 + line_length(line), outside);
-    *first = begin - ow0;
-    *length = ih < 0 || ih >= s.h ? 0 : end - begin;
-    return x + ((row / s.oh * s.h + ih) * s.w + w0 + begin * s.stride_w) * s.c;
   }
 };
 

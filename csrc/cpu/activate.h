@@ -2,7 +2,7 @@
 // epilogues of dense and conv2d.
 #pragma once
 
-#include "cpu/vmath.h"
+#include "cpu/normal_distribution.h"
 #include "kernels/activation.h"
 
 namespace nnx::cpu::NNX_ISA {
@@ -34,7 +34,7 @@ NNX_INLINE Vec<T> activate(Vec<T> x, T alpha) {
   if constexpr (kind == ActivationKind::silu) {
     // Where sigmoid is below the normal numbers x sigmoid(x) may not be yet: e^(x + 16) there, and e^-16
     // last.
-    const IntVec<T> low = x < MathConstants<T>::kExpLow + 20;
+    const IntVec<T> low = x < 10 - MathConstants<T>::kExpHigh;
     const Vec<T> e = exp<T>((low ? broadcast(T(16)) : Vec<T>{}) - absolute<T>(x));
     const Vec<T> above = x * ((x < 0 ? e : broadcast(T(1))) / (e + 1));
     return low ? cut_below<T>(x) * e * T(1.12535174719259114514e-7) : above;

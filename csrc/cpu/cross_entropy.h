@@ -1,6 +1,7 @@
 // Softmax cross-entropy of one row: value and gradient while the row is in the cache.
 #pragma once
 
+#include "cpu/simd_reduce.h"
 #include "cpu/vmath.h"
 #include "cpu/wide.h"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/fill.h"
+#include "cpu/simd_reduce.h"
 #include "kernels/dense.h"
 
 namespace nnx::cpu::NNX_ISA {

@@ -1,6 +1,7 @@
 #include "cpu/fill.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
+#include "cpu/simd_reduce.h"
 #include "cpu/vmath.h"
 #include "cpu/wide.h"
 

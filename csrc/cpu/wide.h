@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/simd.h"
+#include "cpu/simd_reduce.h"
 
 namespace nnx::cpu::NNX_ISA {
 

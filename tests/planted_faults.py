@@ -86,7 +86,7 @@ FAULTS = [
     fault("gemm/gemm_columns.h", "if (r > 0 || db == nullptr) to_sums = nullptr;", "if (r > 1 || db == nullptr) to_sums = nullptr;",
           "two chunks write the same bias gradient", DENSE, DETERMINISM),
     fault("gemm/gemm_columns.h", "for (int64_t r = 0; !add && r < plan.rows; ++r) {", "for (int64_t r = 0; r < 0; ++r) {",
-          "weight gradient of nothing not zeroed", DENSE),
+          "weight gradient of nothing not zeroed", CONV),
     fault("gemm/epilogue.h", "Vec<T> y = sums[m][v] + bias[v];", "Vec<T> y = sums[m][v] + bias[0];", "second vector of the bias forgotten", DENSE),
     fault("gemm/epilogue.h", "if (epilogue.resume) y += load(row + v * kLanes<T>);", "if (epilogue.resume) y += load(row);",
           "second vector resumed from the first", DENSE),

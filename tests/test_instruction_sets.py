@@ -37,7 +37,9 @@ def child(arguments, isa):
 def test_the_ops_on(isa):
     if isa not in available() or isa == CPU["isa"]:
         pytest.skip(f"{isa} is not here, or is what all other tests run on")
-    done = child(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(OPS), "-k", "not bad_input"], isa)
+    done = child(
+        ["-m", "pytest", "-q", "--maxfail=20", "-p", "no:cacheprovider", str(OPS), "-k", "not bad_input"], isa
+    )
     assert done.returncode == 0, done.stdout[-4000:]
 
 

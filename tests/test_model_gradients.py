@@ -18,7 +18,9 @@ class Network:
         self.values, self.trainable = [], []
 
     def parameter(self, shape, low=-0.7, high=0.7, trainable=True):
-        self.values.append(self.rng.uniform(low, high, shape))
+        # Divided by the root of the fan-in: a loss in the thousands would drown its own differences.
+        fan_in = max(1.0, np.prod(shape[:-1]) / 10)
+        self.values.append(self.rng.uniform(low, high, shape) / np.sqrt(fan_in))
         self.trainable.append(trainable)
         return self.graph.parameter(len(self.values) - 1, shape)
 
@@ -189,6 +191,28 @@ def test_activations(rng, kind, alpha, fused):
         hidden = network.graph.activation(network.dense(network.x, 6), kind, alpha)
     output = network.dense(hidden, 3, kind, alpha)
     check(network, output, MSE, *data(rng, network, output, (8,), MSE))
+
+
+@pytest.mark.parametrize("kind", ["relu", "tanh", "gelu"])
+def test_wide_networks(rng, kind):
+    """Layers of several tiles across: what is fused into their gradients, whole panels and the last, narrow one."""
+    network = Network((70,), rng)
+    h = network.dense(network.dense(network.x, 96, kind), 75, kind)
+    h = network.graph.add(h, network.dense(h, 75, kind))
+    output = network.dense(h, 33)
+    check(network, output, MSE, *data(rng, network, output, (70,), MSE), most=60)
+
+
+@pytest.mark.parametrize("kind", ["relu", "sigmoid", "silu"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_wide_convolutions(rng, kind, groups):
+    shape = (9, 8, 6)
+    network = Network(shape, rng)
+    h = network.conv(network.x, 64, (3, 3), padding=1, groups=groups, activation=kind)
+    h = network.graph.add(h, network.conv(h, 64, (3, 3), padding="same", groups=groups, activation=kind))
+    h = network.conv(h, 70, (2, 3), strides=(2, 1), groups=groups, activation=kind)
+    output = network.dense(network.graph.global_avg_pool2d(h), 5)
+    check(network, output, MSE, *data(rng, network, output, shape, MSE), most=25)
 
 
 IMAGE = (7, 6, 4)

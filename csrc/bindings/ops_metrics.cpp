@@ -44,9 +44,9 @@ Counts regression_sums(const ArrayArgument& y, const ArrayArgument& t) {
 }
 
 void check_labels(const ArrayArgument& labels, int64_t classes, const std::string& name) {
-  Call call("check_labels");
+  Call call("nnx");
   const Tensor tensor = call.integers(name.c_str(), labels);
-  without_gil([&] { ops::check_labels("check_labels", name.c_str(), tensor, classes); });
+  without_gil([&] { ops::check_labels("nnx", name.c_str(), tensor, classes); });
 }
 
 }  // namespace

@@ -31,22 +31,32 @@ template <class T>
 void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b,
              Activation activation, T* y) {
   const Extents e = extents_of(s);
+  const WindowAxis vertical = forward_axis(s.oh, s.h, s.kh, s.stride_h, s.pad_top, s.dilation_h);
+  const WindowAxis horizontal = forward_axis(s.ow, s.w, s.kw, s.stride_w, s.pad_left, s.dilation_w);
   for (int64_t g = 0; g < s.groups; ++g) {
     Epilogue<T> epilogue;
     epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
     epilogue.activation = activation;
-    gemm_rows(context, s.n * s.oh * s.ow, e.outputs, PatchRows<T>(s, x + g * e.inputs),
-              MatrixColumns<T>{w + g * e.outputs, s.o}, y + g * e.outputs, epilogue);
+    const MatrixColumns<T> columns{w + g * e.outputs, s.o};
+    const int64_t rows = s.n * s.oh * s.ow;
+    if (gathers(s, kBlockDepth<T>)) {
+      gemm_rows(context, rows, e.outputs, CopiedRows<T>{s, x}, columns, y, epilogue);
+      continue;
+    }
+    const WindowRows<T> windows{x + g * e.inputs, s.n, vertical, horizontal, s.c, s.o, s.oh, s.ow,
+                                {e.inputs}};
+    gemm_rows(context, rows, e.outputs, windows, columns, y + g * e.outputs, epilogue);
   }
 }
 
 // Input points that no tap reaches, as between the patches of a stride larger than the kernel.
 template <class T>
-void clear_unreached(Context& context, const GradientRows<T>& rows, int64_t channels, T* dx) {
+void clear_unreached(Context& context, const WindowRows<T>& rows, int64_t channels, T* dx) {
   for_ranges(context, rows.rows(), 1024, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      T* const to = dx + rows.result_offset(row);
-      for (int64_t c = 0; c < channels; ++c) to[c] = 0;
+      int64_t offset;
+      rows.result_offsets(row, 1, &offset);
+      for (int64_t c = 0; c < channels; ++c) dx[offset + c] = 0;
     }
   });
 }
@@ -56,12 +66,13 @@ void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
   const Extents e = extents_of(s);
   for (int64_t phase_h = 0; phase_h < min_of(s.stride_h, s.h); ++phase_h) {
-    const PhaseAxis vertical = phase_axis(phase_h, s.h, s.kh, s.stride_h, s.pad_top, s.dilation_h);
+    const WindowAxis vertical = gradient_axis(phase_h, s.h, s.oh, s.kh, s.stride_h, s.pad_top, s.dilation_h);
     for (int64_t phase_w = 0; phase_w < min_of(s.stride_w, s.w); ++phase_w) {
-      const PhaseAxis horizontal = phase_axis(phase_w, s.w, s.kw, s.stride_w, s.pad_left, s.dilation_w);
+      const WindowAxis horizontal =
+          gradient_axis(phase_w, s.w, s.ow, s.kw, s.stride_w, s.pad_left, s.dilation_w);
       for (int64_t g = 0; g < s.groups; ++g) {
-        const T* const dy_group = dy + g * e.outputs;
-        const GradientRows<T> rows{s, vertical, horizontal, dy_group, {e.outputs}};
+        const WindowRows<T> rows{dy + g * e.outputs, s.n, vertical, horizontal, s.o, s.c, s.h, s.w,
+                                 {e.outputs}};
         T* const dx_group = dx + g * e.inputs;
         if (rows.segments() == 0) {
           if (policy == Policy::assign) clear_unreached(context, rows, e.inputs, dx_group);
@@ -72,8 +83,7 @@ void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T
         epilogue.gradient = gradient;
         if (gradient.saved != nullptr) epilogue.gradient.saved += g * e.inputs;
         gemm_rows(context, rows.rows(), e.inputs, rows,
-                  GradientColumns<T>{s, vertical, horizontal, w + g * e.outputs, e.outputs}, dx_group,
-                  epilogue);
+                  GradientColumns<T>{s, vertical, horizontal, w + g * e.outputs}, dx_group, epilogue);
       }
     }
   }

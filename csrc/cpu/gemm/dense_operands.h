@@ -15,9 +15,13 @@ struct MatrixRows {
   int64_t offset(int64_t s) const { return s * kBlockDepth<T>; }
   int64_t length(int64_t s) const { return min_of(kBlockDepth<T>, depth - offset(s)); }
   int64_t storage_elements() const { return 0; }
-  int64_t result_offset(int64_t row) const { return row * result_stride; }
-  void locate(int64_t row, int64_t s0, int64_t s1, const T** to, T*) const {
-    for (int64_t s = s0; s < s1; ++s) to[(s - s0) * kTileRows] = matrix + row * stride + offset(s);
+  void result_offsets(int64_t row, int64_t height, int64_t* to) const {
+    for (int64_t m = 0; m < height; ++m) to[m] = (row + m) * result_stride;
+  }
+  void locate(int64_t row, int64_t height, int64_t s0, int64_t s1, const T** to, T*) const {
+    for (int64_t s = s0; s < s1; ++s, to += kTileRows) {
+      for (int64_t m = 0; m < height; ++m) to[m] = matrix + (row + m) * stride + offset(s);
+    }
   }
 };
 

@@ -2,10 +2,10 @@
 //
 // A reader of A (`Rows`) tells how the reduction falls into segments and where a row lies in each:
 //   segments(); length(s); offset(s) = sum of the lengths before s
-//   locate(row, s0, s1, to, storage): pointers of row's segments s0..s1 at to[0], to[kTileRows], ...; may
-//   copy into
-//     storage, which holds storage_elements() for each row
-//   result_offset(row): where the row of the result starts
+//   locate(row, height, s0, s1, to, storage): pointers of the rows row.. in segments s0..s1, at
+//   to[segment][m]; may copy
+//     into storage, which holds storage_elements() for each row
+//   result_offsets(row, height, to): where the rows of the result start
 // A reader of B (`Columns`): pack(k, depth, column, count, to) writes rows k..k + depth of a panel;
 //   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else
 //   null.
@@ -80,20 +80,16 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
     T* const own_panel = arena.take<T>(kBlockDepth<T> * width);
 
     for (int64_t tile = tile0; tile < tile1; ++tile) {
-      for (int64_t m = 0; m < tiles.height(tile); ++m) {
-        offsets[(tile - tile0) * kTileRows + m] = a.result_offset(tiles.begin(tile) + m);
-      }
+      a.result_offsets(tiles.begin(tile), tiles.height(tile), offsets + (tile - tile0) * kTileRows);
     }
     for (int64_t s0 = 0, s1; s0 <= last; s0 = s1) {
       s1 = block_end<T>(a, s0);
       for (int64_t s = s0; s < s1; ++s) lengths[s - s0] = a.length(s);
       const int64_t block_depth = a.offset(s1 - 1) + a.length(s1 - 1) - a.offset(s0);
       for (int64_t tile = tile0; tile < tile1; ++tile) {
-        const T** const to = pointers + (tile - tile0) * kBlockSegments * kTileRows;
-        for (int64_t m = 0; m < tiles.height(tile); ++m) {
-          T* const copy = storage + ((tile - tile0) * kTileRows + m) * a.storage_elements();
-          a.locate(tiles.begin(tile) + m, s0, s1, to + m, copy);
-        }
+        a.locate(tiles.begin(tile), tiles.height(tile), s0, s1,
+                 pointers + (tile - tile0) * kBlockSegments * kTileRows,
+                 storage + (tile - tile0) * kTileRows * a.storage_elements());
       }
       TileTarget<T> target{};
       if (s1 > last) target.epilogue = epilogue;

@@ -35,9 +35,9 @@ struct PatchSource {
   void prepare(int64_t line0, int64_t line1, T* storage) const {
     if (!gather) return;
     for (int64_t line = line0; line < line1; ++line) {
-      const int64_t row = line / parts, ow0 = line % parts * kLine;
-      for (int64_t ow = ow0; ow < ow0 + line_length(line); ++ow, storage += tap_length()) {
-        gather_patch(s, x, row / s.oh, row % s.oh, ow, storage);
+      Position at = Position::of(line_start(line), s.oh, s.ow);
+      for (int64_t p = 0; p < line_length(line); ++p, at.next(), storage += tap_length()) {
+        gather_patch(s, x, at, storage);
       }
     }
   }

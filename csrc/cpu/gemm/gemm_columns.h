@@ -43,11 +43,15 @@ NNX_INLINE int64_t gemm_columns_workspace(const ColumnsPlan& plan) {
   return plan.splits > 1 ? plan.splits * (plan.rows + 1) * plan.columns : 0;
 }
 
-// db[c] += sum over pixels of panel[., c]
+// dy's rows no further apart than this are read where they lie; others, and rows that end within a panel, are
+// copied.
+inline constexpr int64_t kDirectBytes = 2048;
+
+// db[c] += sum over pixels of panel[., c], rows `stride` apart
 template <class T>
-NNX_INLINE void add_column_sums(const T* panel, int64_t pixels, int64_t columns, T* db) {
+NNX_INLINE void add_column_sums(const T* panel, int64_t stride, int64_t pixels, int64_t columns, T* db) {
   Vec<T> sums[kTileVectors] = {};
-  for (int64_t p = 0; p < pixels; ++p, panel += kTileColumns<T>) {
+  for (int64_t p = 0; p < pixels; ++p, panel += stride) {
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) sums[v] += load(panel + v * kLanes<T>);
   }
@@ -76,26 +80,37 @@ void columns_chunk(const Source& source, const T* dy, int64_t dy_stride, const C
       db[c] = resume ? db[c] : T{0};
   }
 
+  const bool direct =
+      plan.columns % width == 0 && dy_stride * static_cast<int64_t>(sizeof(T)) <= kDirectBytes;
+  const int64_t b_stride = direct ? dy_stride : width, panel_step = direct ? width : pixels_limit * width;
+
   for (int64_t l0 = line0, l1; l0 < line1; l0 = l1) {
     l1 = min_of(line1, l0 + source.lines_per_block());
     const int64_t start = source.line_start(l0);
     const int64_t pixels = source.line_start(l1 - 1) + source.line_length(l1 - 1) - start;
+    const T* const first_panel = direct ? dy + start * dy_stride + panel0 * width : panels;
     for (int64_t panel = panel0; panel < panel1; ++panel) {
-      T* const packed = panels + (panel - panel0) * pixels_limit * width;
       const int64_t count = min_of(width, plan.columns - panel * width);
-      pack_rows(dy + start * dy_stride + panel * width, dy_stride, pixels, count, packed);
-      if (db != nullptr) add_column_sums(packed, pixels, count, db + panel * width);
+      if (!direct) {
+        pack_rows(dy + start * dy_stride + panel * width, dy_stride, pixels, count,
+                  panels + (panel - panel0) * panel_step);
+      }
+      if (db != nullptr) {
+        add_column_sums(first_panel + (panel - panel0) * panel_step, b_stride, pixels, count,
+                        db + panel * width);
+      }
     }
     source.prepare(l0, l1, storage);
     for (int64_t tap = first_tap; tap <= last_tap; ++tap) {
       const int64_t from = max_of(row0 - tap * tap_length, 0),
                     to = min_of(row1 - tap * tap_length, tap_length);
-      ColumnOperand<T> operand{segments, 0, 0, 0, source.a_stride(), width};
+      ColumnOperand<T> operand{segments, 0, 0, 0, source.a_stride(), b_stride};
       for (int64_t line = l0; line < l1; ++line) {
         int64_t first, length;
         const T* const a = source.segment(tap, line, l0, storage, &first, &length);
         if (length <= 0) continue;
-        segments[operand.count++] = {a, panels + (source.line_start(line) - start + first) * width, length};
+        segments[operand.count++] = {a, first_panel + (source.line_start(line) - start + first) * b_stride,
+                                     length};
       }
       const Tiling tiles = tiles_of(to - from, kTileRows);
       for (int64_t tile = 0; tile < tiles.count; ++tile) {
@@ -104,7 +119,7 @@ void columns_chunk(const Source& source, const T* dy, int64_t dy_stride, const C
         for (int64_t m = 0; m < height; ++m) offsets[m] = (tap * tap_length + row + m) * dw_stride;
         operand.a_offset = row;
         for (int64_t panel = panel0; panel < panel1; ++panel) {
-          operand.b_offset = (panel - panel0) * pixels_limit * width;
+          operand.b_offset = (panel - panel0) * panel_step;
           TileTarget<T> target{};
           target.result = dw + panel * width;
           target.row_offsets = offsets;

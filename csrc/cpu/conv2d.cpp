@@ -39,6 +39,10 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     epilogue.activation = activation;
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
+    if (gathers(s, kBlockDepth<T>) && taps_lie_together(s)) {
+      gemm_rows(context, rows, e.outputs, TapRows<T>{s, x}, columns, y, epilogue);
+      continue;
+    }
     if (gathers(s, kBlockDepth<T>)) {
       gemm_rows(context, rows, e.outputs, CopiedRows<T>{s, x}, columns, y, epilogue);
       continue;
@@ -95,8 +99,15 @@ void backward_weights(Context& context, const Conv2dShape& s, const T* x, const 
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {
     const ColumnsPlan plan = plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow);
-    gemm_columns(context, plan, PatchSource<T>(s, x + g * e.inputs), dy + g * e.outputs, s.o, policy,
-                 dw + g * e.outputs, s.o, db != nullptr ? db + g * e.outputs : nullptr);
+    T* const db_group = db != nullptr ? db + g * e.outputs : nullptr;
+    const auto run = [&](const auto& source) {
+      gemm_columns(context, plan, source, dy + g * e.outputs, s.o, policy, dw + g * e.outputs, s.o, db_group);
+    };
+    if (gathers(s, kBlockDepth<T>) && taps_lie_together(s)) {
+      run(TapSource<T>(s, x));
+    } else {
+      run(PatchSource<T>(s, x + g * e.inputs));
+    }
   }
 }
 

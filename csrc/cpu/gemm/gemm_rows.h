@@ -5,6 +5,7 @@
 //   locate(row, height, s0, s1, to, storage): pointers of the rows row.. in segments s0..s1, at
 //   to[segment][m]; may copy
 //     into storage, which holds storage_elements() for each row
+//   kPacked: locate gives no pointers but writes the tile into storage as [k][kTileRows]
 //   result_offsets(row, height, to): where the rows of the result start
 // A reader of B (`Columns`): pack(k, depth, column, count, to) writes rows k..k + depth of a panel;
 //   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else
@@ -119,7 +120,14 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
         for (int64_t tile = tile0; tile < tile1; ++tile) {
           operand.rows = pointers + (tile - tile0) * kBlockSegments * kTileRows;
           placed.row_offsets = offsets + (tile - tile0) * kTileRows;
-          run_rows(tiles.height(tile), operand, placed);
+          if constexpr (Rows::kPacked) {
+            const T* const packed = storage + (tile - tile0) * kTileRows * a.storage_elements();
+            const ColumnSegment<T> segment{packed, operand.b, block_depth};
+            run_columns(tiles.height(tile), ColumnOperand<T>{&segment, 1, 0, 0, kTileRows, operand.b_stride},
+                        placed);
+          } else {
+            run_rows(tiles.height(tile), operand, placed);
+          }
         }
       }
     }

@@ -33,13 +33,13 @@ def fma(threads: int) -> tuple[Callable[[], object], float] | None:
     if library is None:
         return None
     library.fma_flops.restype = ctypes.c_double
-    rounds = ctypes.c_long(4_000_000)
-    return lambda: library.fma_run(threads, rounds), library.fma_flops(threads, rounds)
+    work = ctypes.c_long(800 * threads), ctypes.c_long(20_000)
+    return lambda: library.fma_run(threads, *work), library.fma_flops(*work)
 
 
 @functools.cache
 def bandwidth(threads: int, working_set: int) -> float | None:
-    """Bytes per second, over and over the same `working_set` bytes: reading, or updating where that moves more."""
+    """Bytes per second over the same `working_set` bytes: reading, or updating where that moves more."""
     library = _library("stream_peak")
     if library is None:
         return None

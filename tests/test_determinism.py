@@ -3,14 +3,14 @@
 import nnx
 import numpy as np
 import pytest
-from harness import draw, results_of, same_bits, threads
+from harness import FLOATS, draw, results_of, same_bits, threads
 from nnx import _core
 
 COUNTS = (1, 2, 3, 8)
 
 
-def arrays(rng, *shapes):
-    return tuple(draw(rng, shape) for shape in shapes)
+def arrays(rng, dtype, *shapes):
+    return tuple(draw(rng, shape, dtype) for shape in shapes)
 
 
 def pooled(x):
@@ -74,10 +74,12 @@ OPS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", OPS)
-def test_ops(rng, name):
+def test_ops(rng, name, dtype):
+    """In float64 too, where no rounding of the result hides another order of a sum."""
     shapes, function = OPS[name]
-    given = arrays(rng, *shapes)
+    given = arrays(rng, dtype, *shapes)
     wanted = None
     for count in COUNTS:
         with threads(count):

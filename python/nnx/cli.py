@@ -1,4 +1,4 @@
-"""The command line: `nnx train`, `nnx info`."""
+"""The command line: `nnx train`, `nnx info`, `nnx bench`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from nnx.commands import train
 
             return train.run(options)
+        if options.command == "bench":
+            from nnx.commands import bench
+
+            return bench.run(options)
         from nnx.commands import info
 
         return info.run()
@@ -67,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--out", default="nnx-out", metavar="DIR", help="where the results go; default: %(default)s")
     commands.add_parser("info", help="what this installation can do")
+    bench = commands.add_parser(
+        "bench",
+        help="time nnx beside its peers",
+        description="Times training steps and a matrix product, beside PyTorch and NumPy where they are installed.",
+    )
+    bench.add_argument(
+        "--threads", type=_positive_int, metavar="N", help="of nnx and PyTorch; default: all CPUs"
+    )
     return parser
 
 

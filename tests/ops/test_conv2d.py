@@ -28,6 +28,8 @@ NAMED = {
     "depthwise multiplier 2": case(1, 7, 7, 6, 3, 3, 12, padding=1, groups=6),
     "groups of odd size": case(2, 6, 6, 15, 3, 3, 21, padding="same", groups=3),
     "one channel in": case(3, 10, 11, 1, 3, 3, 33, padding=1),
+    "one channel in, dilated": case(2, 9, 13, 1, 3, 2, 7, (2, 1), ((1, 2), (0, 3)), (1, 2)),
+    "one channel in, wide": case(1, 4, 300, 1, 2, 5, 18, padding="same"),
     "three channels in": case(2, 12, 13, 3, 3, 3, 64, strides=2, padding="same"),
     "many channels": case(1, 5, 5, 257, 3, 3, 70, padding=1),
     "reduction past a block": case(1, 6, 6, 64, 3, 3, 31, padding="same"),

@@ -101,15 +101,16 @@ ROWS = [(1, 1), (1, 2), (3, 5), (8, 10), (17, 33), (300, 10), (5, 1000), (0, 3)]
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-@pytest.mark.parametrize("kind", ["int32", "int64", "uint8", "one_hot", "distribution"])
+@pytest.mark.parametrize("kind", ["int32", "int64", "uint8", "one_hot", "distribution", "masses"])
 def test_cross_entropy(run, rng, kind, reduction, dtype):
     for rows, classes in ROWS:
         z = draw(rng, (rows, classes), dtype) * 3
         labels = rng.integers(0, min(classes, 200), rows)
         if kind == "one_hot":
             target = np.eye(classes, dtype=dtype)[labels]
-        elif kind == "distribution":
+        elif kind in ("distribution", "masses"):  # masses: rows that sum to another number than 1
             target = rng.dirichlet(np.ones(classes), rows).astype(dtype)
+            target *= 1 if kind == "distribution" else rng.uniform(0, 1, (rows, 1)).astype(dtype)
         else:
             target = labels.astype(kind)
         for extra in (

@@ -6,6 +6,8 @@ from harness import FLOATS, check_close, draw, expect_bad
 
 OPTIONS = {
     "2x2": {},
+    "2x2 same": {"padding": "same"},
+    "2x2 padded behind": {"padding": ((0, 1), (0, 1))},
     "3x3 stride 2": {"pool_size": 3, "strides": 2},
     "overlapping": {"pool_size": 3, "strides": 1},
     "gaps": {"pool_size": 2, "strides": 3},

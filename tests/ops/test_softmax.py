@@ -74,6 +74,15 @@ def test_huge_logits(run, dtype):
     logs = run.log_softmax(x)
     assert not np.isnan(logs).any()
     assert logs[0, 0] == 0
+    for order in ([0, 1, 2], [1, 2, 0], [2, 0, 1]):  # along another axis, the largest in each place
+        columns = np.ascontiguousarray(x[:, order].T)
+        np.testing.assert_allclose(
+            run.softmax(columns, axis=0), reference.softmax(columns, axis=0), rtol=0, atol=10 * EPS[dtype]
+        )
+        want = reference.log_softmax(columns, axis=0)
+        assert np.all(
+            np.abs(run.log_softmax(columns, axis=0) - want) <= 10 * EPS[dtype] * np.maximum(1, np.abs(want))
+        )
 
 
 def test_masked_and_broken_rows(run):

@@ -659,3 +659,20 @@ def test_no_warnings_in_a_plain_run(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         weights_after(small(metrics=["accuracy"]), x, y, validation_split=0.25)
+
+
+def test_a_callback_may_not_run_the_program_it_is_called_from():
+    """It would wait for itself; other programs of the same model may run."""
+    x, y = np.zeros((8, 3), np.float32), np.zeros(8, np.int64)
+    seen = []
+
+    class Nested(nnx.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(model.predict(x).shape)
+            with pytest.raises(ValueError, match="may not run the program"):
+                model.train_step(x[:4], y[:4])
+
+    model = nnx.Sequential(nnx.Dense(2))
+    model.compile("sgd", "cross_entropy", seed=0)
+    model.fit(x, y, batch_size=4, epochs=1, verbose=0, callbacks=[Nested()])
+    assert seen == [(8, 2), (8, 2)]

@@ -18,6 +18,18 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Names the thread that runs a program, for as long as it does.
+class Use {
+ public:
+  explicit Use(std::atomic<std::thread::id>& user) : user_(user) { user_ = std::this_thread::get_id(); }
+  ~Use() { user_ = std::thread::id(); }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+ private:
+  std::atomic<std::thread::id>& user_;
+};
+
 template <class T>
 bool all_finite(const void* data, int64_t count) {
   const T* const values = static_cast<const T*>(data);
@@ -186,7 +198,12 @@ struct Program::Run {
 
 RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, const Schedule& schedule,
                        const RunHooks& hooks, bool with_loss, double flops) {
-  const std::unique_lock<std::mutex> lock(in_use_);
+  // Other threads wait their turn; a callback of this very run would wait for ever.
+  if (user_.load() == std::this_thread::get_id()) {
+    throw ValueError("program: a callback may not run the program that called it");
+  }
+  const std::lock_guard<std::mutex> lock(in_use_);
+  const Use use(user_);
   if (batch_size < 1 || batch_size > options_.max_batch) {
     bad_value("program", "batch_size", detail::concatenate("a size in [1, ", options_.max_batch, "]"),
               batch_size);

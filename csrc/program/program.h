@@ -2,12 +2,14 @@
 // pass over the list; an epoch is one call, in one parallel region.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels/loss.h"
@@ -170,6 +172,7 @@ class Program {
   int64_t start_ = 0;  // its row the next step begins at
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;
+  std::atomic<std::thread::id> user_{};
 };
 
 }  // namespace nnx::program

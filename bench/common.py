@@ -56,7 +56,7 @@ def _restart_with(threads: int) -> None:
     cpus = sorted(os.sched_getaffinity(0), key=_sibling_number)
     if threads < len(cpus):
         os.sched_setaffinity(0, cpus[:threads])  # JAX sizes its pool by this
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.execv(sys.executable, sys.orig_argv)
 
 
 def _sibling_number(cpu: int) -> tuple[int, int]:

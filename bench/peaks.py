@@ -52,6 +52,6 @@ def bandwidth(threads: int, working_set: int) -> float | None:
             seconds = library.stream_seconds(threads, ctypes.c_long(size), ctypes.c_long(passes), update)
             if seconds > 0.03:
                 return (1 + update) * size * passes / seconds
-            passes = max(2 * passes, int(passes * 0.04 / max(seconds, 1e-6)))
+            passes *= 4
 
     return max(rate(update) for update in (0, 1) for _ in range(3))

@@ -11,7 +11,7 @@ struct part {
   vector* data;
   long vectors, passes;
   int update;
-  pthread_barrier_t* start;
+  pthread_barrier_t* meet;
 };
 
 static void pass_read(const struct part* p) {
@@ -29,9 +29,10 @@ static void pass_update(const struct part* p) {
 static void* work(void* argument) {
   const struct part* p = argument;
   memset(p->data, 0, p->vectors * sizeof(vector));  // pages lie near the thread that uses them
-  pthread_barrier_wait(p->start);
+  pthread_barrier_wait(p->meet);
+  pthread_barrier_wait(p->meet);
   for (long i = 0; i < p->passes; ++i) p->update ? pass_update(p) : pass_read(p);
-  pthread_barrier_wait(p->start);
+  pthread_barrier_wait(p->meet);
   return 0;
 }
 
@@ -39,22 +40,23 @@ static void* work(void* argument) {
 double stream_seconds(int threads, long bytes, long passes, int update) {
   pthread_t others[256];
   struct part parts[256];
-  pthread_barrier_t start;
+  pthread_barrier_t meet;
   struct timespec begin, end;
   const long vectors = bytes / threads / (long)sizeof(vector) + 1;
-  pthread_barrier_init(&start, 0, threads + 1);
+  pthread_barrier_init(&meet, 0, threads + 1);
   for (int i = 0; i < threads; ++i) {
-    parts[i] = (struct part){aligned_alloc(64, vectors * sizeof(vector)), vectors, passes, update, &start};
+    parts[i] = (struct part){aligned_alloc(64, vectors * sizeof(vector)), vectors, passes, update, &meet};
     pthread_create(&others[i], 0, work, &parts[i]);
   }
-  pthread_barrier_wait(&start);
+  pthread_barrier_wait(&meet);  // all have their memory
   clock_gettime(CLOCK_MONOTONIC, &begin);
-  pthread_barrier_wait(&start);
+  pthread_barrier_wait(&meet);  // all begin
+  pthread_barrier_wait(&meet);  // all are done
   clock_gettime(CLOCK_MONOTONIC, &end);
   for (int i = 0; i < threads; ++i) {
     pthread_join(others[i], 0);
     free(parts[i].data);
   }
-  pthread_barrier_destroy(&start);
+  pthread_barrier_destroy(&meet);
   return (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
 }

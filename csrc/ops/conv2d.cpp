@@ -1,6 +1,6 @@
 #include "ops/conv2d.h"
 
-#include "ops/checks.h"
+#include "ops/layer.h"
 
 namespace nnx::ops {
 
@@ -55,6 +55,13 @@ double conv2d_work(const Conv2dShape& shape) {
   return work;
 }
 
+namespace {
+
+// The family's part of a table.
+constexpr auto kernels_of = [](const auto& table) -> const auto& { return table.conv2d; };
+
+}  // namespace
+
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOptions& options,
               Activation activation) {
   expect_float("conv2d", "x", x);
@@ -64,16 +71,7 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& b, const Conv2dOpt
     expect_like("conv2d", "b", b, x);
     check_bias("conv2d", b.shape(), shape.o);
   }
-  const Tensor y = Tensor::empty(output_shape(shape), x.dtype(), x.device());
-  Device& device = device_of(x.device());
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto& kernels = device.table<T>().conv2d;
-    run(device, conv2d_work(shape), kernels.workspace(shape), [&](Context& context) {
-      kernels.forward(context, shape, x.data<T>(), w.data<T>(), b.data<T>(), activation, y.data<T>());
-    });
-  });
-  return y;
+  return layer_forward(shape, output_shape(shape), conv2d_work(shape), kernels_of, x, w, b, activation);
 }
 
 LayerGradients conv2d_backward(const Tensor& dy, const Tensor& x, const Tensor& w,
@@ -84,25 +82,7 @@ LayerGradients conv2d_backward(const Tensor& dy, const Tensor& x, const Tensor& 
   expect_like(where, "dy", dy, x);
   const Conv2dShape shape = conv2d_shape(where, x.shape(), w.shape(), options);
   expect_shape(where, "dy", dy.shape(), output_shape(shape));
-
-  LayerGradients gradients;
-  if (need_dx) gradients.dx = Tensor::empty(x.shape(), x.dtype(), x.device());
-  gradients.dw = Tensor::empty(w.shape(), x.dtype(), x.device());
-  gradients.db = Tensor::empty({shape.o}, x.dtype(), x.device());
-  Device& device = device_of(x.device());
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto& kernels = device.table<T>().conv2d;
-    run(device, (need_dx ? 2.0 : 1.0) * conv2d_work(shape), kernels.workspace(shape), [&](Context& context) {
-      kernels.backward_weights(context, shape, x.data<T>(), dy.data<T>(), Policy::assign,
-                               gradients.dw.data<T>(), gradients.db.data<T>());
-      if (need_dx) {
-        kernels.backward_input(context, shape, dy.data<T>(), w.data<T>(), {}, Policy::assign,
-                               gradients.dx.data<T>());
-      }
-    });
-  });
-  return gradients;
+  return layer_backward(shape, shape.o, conv2d_work(shape), kernels_of, dy, x, w, need_dx);
 }
 
 }  // namespace nnx::ops

@@ -1,6 +1,6 @@
 #include "ops/dense.h"
 
-#include "ops/checks.h"
+#include "ops/layer.h"
 
 namespace nnx::ops {
 namespace {
@@ -9,6 +9,9 @@ double work_of(const DenseShape& shape) {
   return 2.0 * static_cast<double>(shape.rows) * static_cast<double>(shape.in) *
          static_cast<double>(shape.out);
 }
+
+// The family's part of a table.
+constexpr auto kernels_of = [](const auto& table) -> const auto& { return table.dense; };
 
 }  // namespace
 
@@ -32,16 +35,7 @@ Tensor dense(const Tensor& x, const Tensor& w, const Tensor& b, Activation activ
     expect_like("dense", "b", b, x);
     check_bias("dense", b.shape(), shape.out);
   }
-  const Tensor y = Tensor::empty({shape.rows, shape.out}, x.dtype(), x.device());
-  Device& device = device_of(x.device());
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto& kernels = device.table<T>().dense;
-    run(device, work_of(shape), kernels.workspace(shape), [&](Context& context) {
-      kernels.forward(context, shape, x.data<T>(), w.data<T>(), b.data<T>(), activation, y.data<T>());
-    });
-  });
-  return y;
+  return layer_forward(shape, {shape.rows, shape.out}, work_of(shape), kernels_of, x, w, b, activation);
 }
 
 LayerGradients dense_backward(const Tensor& dy, const Tensor& x, const Tensor& w, bool need_dx) {
@@ -52,25 +46,7 @@ LayerGradients dense_backward(const Tensor& dy, const Tensor& x, const Tensor& w
   expect_rank(where, "x", x.shape(), 2, "(N, I)");
   const DenseShape shape = dense_shape(where, x.shape(), w.shape());
   expect_shape(where, "dy", dy.shape(), Shape{shape.rows, shape.out});
-
-  LayerGradients gradients;
-  if (need_dx) gradients.dx = Tensor::empty(x.shape(), x.dtype(), x.device());
-  gradients.dw = Tensor::empty(w.shape(), x.dtype(), x.device());
-  gradients.db = Tensor::empty({shape.out}, x.dtype(), x.device());
-  Device& device = device_of(x.device());
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto& kernels = device.table<T>().dense;
-    run(device, (need_dx ? 2.0 : 1.0) * work_of(shape), kernels.workspace(shape), [&](Context& context) {
-      kernels.backward_weights(context, shape, x.data<T>(), dy.data<T>(), Policy::assign,
-                               gradients.dw.data<T>(), gradients.db.data<T>());
-      if (need_dx) {
-        kernels.backward_input(context, shape, dy.data<T>(), w.data<T>(), {}, Policy::assign,
-                               gradients.dx.data<T>());
-      }
-    });
-  });
-  return gradients;
+  return layer_backward(shape, shape.out, work_of(shape), kernels_of, dy, x, w, need_dx);
 }
 
 }  // namespace nnx::ops

@@ -11,7 +11,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Steps longer than this are watched for interrupts from inside, at the price of a barrier per kernel.
+// Steps longer than this are watched for interrupts between their kernels.
 constexpr double kWatchedFlops = 2e9;
 
 double seconds_since(Clock::time_point start) {

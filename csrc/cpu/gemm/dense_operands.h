@@ -67,7 +67,6 @@ struct MatrixSource {
   int64_t line_length(int64_t line) const { return min_of(kLine, rows - line_start(line)); }
   int64_t lines_per_block() const { return 1; }
   int64_t block_pixels() const { return kLine; }
-  int64_t taps() const { return 1; }
   int64_t tap_length() const { return in; }
   int64_t a_stride() const { return in; }
   int64_t storage_elements() const { return 0; }

@@ -2,16 +2,16 @@
 //
 // The reduction runs over pixels (or batch rows), which come in lines; the rows of dw come in taps of
 // neighbours that lie side by side for every pixel. A reader (`Source`) tells:
-//   lines(), line_length(line) and line_start(line): pixels of the reduction, start counted from the first
-//   line's taps(), tap_length(): taps * tap_length = rows prepare(line0, line1, storage): called before a
-//   block's segments are asked for; may copy into storage, which has
-//     storage_elements(pixels)
-//   segment(tap, line, storage, &first, &length): where the tap lies for the line's pixels; first and length:
-//   the run
-//     of pixels inside the image, which may be empty. Returns the address for pixel `first`.
-//   kTapMajor: prepare copies into storage as [row of dw][pixel], block_pixels() apart; no segments then
-//   a_stride(): elements between a pixel and the next
-//   lines_per_block()
+//
+// - lines(), line_length(line), line_start(line): pixels of the reduction; starts count from line 0.
+// - lines_per_block(), block_pixels(): how much of it is one block, and the most pixels a block has.
+// - tap_length(): rows of dw in a tap.
+// - prepare(line0, line1, storage): called before a block's segments are asked for; may copy into storage,
+//   which has storage_elements().
+// - segment(tap, line, line0, storage, &first, &length): where the tap lies for the line's pixels. first and
+//   length: the run of pixels inside the image, which may be empty; the address returned is that of `first`.
+// - a_stride(): elements between a pixel and the next.
+// - kTapMajor: prepare copies into storage as [row of dw][pixel], block_pixels() apart; no segments then.
 #pragma once
 
 #include "cpu/gemm/pack.h"

@@ -1,15 +1,18 @@
 // The driver of forward passes and input gradients: result (rows, columns) = A · B, A by row pointers.
 //
 // A reader of A (`Rows`) tells how the reduction falls into segments and where a row lies in each:
-//   segments(); length(s); offset(s) = sum of the lengths before s
-//   locate(row, height, s0, s1, to, storage): pointers of the rows row.. in segments s0..s1, at
-//   to[segment][m]; may copy
-//     into storage, which holds storage_elements() for each row
-//   kPacked: locate gives no pointers but writes the tile into storage as [k][kTileRows]
-//   result_offsets(row, height, to): where the rows of the result start
-// A reader of B (`Columns`): pack(k, depth, column, count, to) writes rows k..k + depth of a panel;
-//   direct(k, column): the rows of B themselves where they can be used as they lie, stride() apart; else
-//   null.
+//
+// - segments(), length(s), offset(s) = sum of the lengths before s.
+// - locate(row, height, s0, s1, to, storage): pointers of the rows row.. in segments s0..s1, at
+//   to[segment][m]; may copy into storage, which holds storage_elements() for each row.
+// - kPacked: locate gives no pointers but writes the tile into storage as [k][kTileRows].
+// - result_offsets(row, height, to): where the rows of the result start.
+//
+// A reader of B (`Columns`):
+//
+// - pack(k, depth, column, count, to): writes rows k..k + depth of a panel.
+// - direct(k, column): the rows of B themselves, stride() apart, where they can be used as they lie; else
+// null.
 #pragma once
 
 #include "cpu/gemm/pack.h"

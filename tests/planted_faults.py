@@ -26,6 +26,7 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_determinism.py",
 )
 TRAINING = "test_training.py"
+POOLED = "test_pooled_convolutions.py"
 
 
 class Fault(NamedTuple):
@@ -116,7 +117,12 @@ FAULTS = [
     fault("gemm/patch_rows.h", "axis.taps = ceil_div(kernel - axis.tap_first, axis.tap_step);", "axis.taps = (kernel - axis.tap_first) / axis.tap_step;", "last tap of a phase dropped", CONV),
     fault("gemm/patch_rows.h", "axis.displacement_step = -axis.tap_step * dilation / stride;", "axis.displacement_step = -axis.tap_step / stride;", "dilation forgotten in the input gradient", CONV),
     fault("gemm/patch_rows.h", "WindowAxis axis{ceil_div(in - phase, stride), phase,", "WindowAxis axis{in / stride, phase,", "last points of a phase dropped", CONV),
-    fault("gemm/patch_rows.h", "const int64_t count = min_of(height - m, s.ow - at.j);", "const int64_t count = height - m;", "tiles of taps run over the end of a row", CONV),
+    fault("gemm/image_rows.h", "a[m] = operand.points[m] + s * operand.step;", "a[m] = operand.points[m] + s * operand.length;", "second row of a window read behind the first", CONV),
+    fault("gemm/image_rows.h", "int64_t rows(int64_t group_units) const { return (group_units - 1) * step + reach; }", "int64_t rows(int64_t group_units) const { return group_units * reach; }", "rows between pooled ones not counted", POOLED),
+    fault("gemm/image_rows.h", "const bool exists = ih >= 0 && ih < s.h;", "const bool exists = ih >= 0 && ih <= s.h;", "a row below the image copied", CONV),
+    fault("gemm/image_rows.h", "u * plan.step * s.ow, y + to,", "(u - unit) * plan.step * s.ow, y + to,", "positions counted from the group of rows", POOLED),
+    fault("gemm/image_rows.h", "target.result = result + tiles.begin(tile) * offsets[1];", "target.result = result + tile * kTileRows * offsets[1];", "remainder tiles misplaced", CONV),
+    fault("conv2d.cpp", "pool.stride_h >= pool.kh &&", "", "pools that share rows fused", POOLED),
     fault("gemm/patch_source.h", "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w + 1 : 0;", "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w : 0;", "last output column missing in dw", CONV),
     fault("gemm/patch_source.h", "const int64_t inside = w0 < 0 ? ceil_div(-w0, s.stride_w) : 0;", "const int64_t inside = w0 < 0 ? -w0 / s.stride_w : 0;", "left padding rounded down under a stride", CONV),
     fault("gemm/patch_source.h", "line / parts * s.ow + line % parts * kLine;", "line / parts * s.ow;", "pieces of wide rows start at the row", CONV),
@@ -159,11 +165,13 @@ FAULTS = [
     fault("norm.cpp", "spread = squares / count - offset * offset;", "spread = squares / count;", "variance about the first row"),
     fault("local_response_norm.h", "for (int64_t i = 1 - reach; i <= reach; ++i) sum", "for (int64_t i = 1 - reach; i < reach; ++i) sum",
           "last neighbour dropped", "ops/test_norm.py"),
-    fault("pool2d.cpp", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = ~(v < best) & (best == best);", "last of equals wins"),
-    fault("pool2d.cpp", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = v > best;", "NaN loses"),
+    fault("max_window.h", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = ~(v < best) & (best == best);", "last of equals wins", "ops/test_pool2d.py"),
+    fault("max_window.h", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = v > best;", "NaN loses", "ops/test_pool2d.py"),
     fault("pool2d.cpp", "return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);", "return s.kh * s.kw;", "padding always counted"),
-    fault("pool2d.cpp", "zero_to(s.h);", "", "rows below the last window not zeroed"),
-    fault("pool2d.cpp", "&& 2 * s.oh <= s.h && 2 * s.ow <= s.w;", ";", "halves assumed where windows are cut"),
+    fault("pool2d.cpp", "for (int64_t c = 2 * reached * s.c; c < pitch; ++c) row[r * pitch + c] = 0;", "", "points beside the last window not zeroed"),
+    fault("pool2d.cpp", "first <= 0 ? 0 : ceil_div(first, stride)", "first <= 0 ? 0 : first / stride", "a window too many sees a point", "ops/test_pool2d.py"),
+    fault("pool2d.cpp", "min_of(s.ow, space / s.stride_w + 1)", "min_of(s.ow, space / s.stride_w + 2)", "a cut window taken for a whole one"),
+    fault("pool2d.cpp", "2 * s.oh <= s.h && 2 * s.ow <= s.w) {", "true) {", "halves assumed where windows are cut"),
     fault("optimizer.cpp", "(nesterov ? v * momentum - step : v)", "v", "Nesterov's look ahead dropped"),
     fault("optimizer.cpp", "load_some(velocity + i, lanes) * momentum - step;", "load_some(velocity + i, lanes) * momentum + step;", "uphill"),
     fault("optimizer.cpp", "parameter - parameter * decoupled - step", "parameter - step", "decoupled decay dropped"),

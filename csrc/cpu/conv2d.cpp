@@ -4,6 +4,7 @@
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/gemm_rows.h"
+#include "cpu/gemm/image_rows.h"
 #include "cpu/gemm/patch_rows.h"
 #include "cpu/gemm/patch_source.h"
 
@@ -30,6 +31,9 @@ int64_t workspace(const Conv2dShape& s) {
 template <class T>
 void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, const T* b,
              Activation activation, T* y) {
+  if (reads_image(s, nullptr, kBlockDepth<T>)) {
+    return image_forward(context, s, nullptr, x, w, b, activation, y, nullptr);
+  }
   const Extents e = extents_of(s);
   const WindowAxis vertical = forward_axis(s.oh, s.h, s.kh, s.stride_h, s.pad_top, s.dilation_h);
   const WindowAxis horizontal = forward_axis(s.ow, s.w, s.kw, s.stride_w, s.pad_left, s.dilation_w);
@@ -39,10 +43,6 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     epilogue.activation = activation;
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
-    if (gathers(s, kBlockDepth<T>) && taps_lie_together(s)) {
-      gemm_rows(context, rows, e.outputs, TapRows<T>{s, x}, columns, y, epilogue);
-      continue;
-    }
     if (gathers(s, kBlockDepth<T>)) {
       gemm_rows(context, rows, e.outputs, CopiedRows<T>{s, x}, columns, y, epilogue);
       continue;
@@ -51,6 +51,20 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
                                 {e.inputs}};
     gemm_rows(context, rows, e.outputs, windows, columns, y + g * e.outputs, epilogue);
   }
+}
+
+// Rows of the pool that share no row of the layer and lie inside its output.
+template <class T>
+bool pools(const Conv2dShape& s, const Pool2dShape& pool) {
+  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh &&
+         (pool.oh - 1) * pool.stride_h + pool.kh <= s.oh && (pool.ow - 1) * pool.stride_w + pool.kw <= s.ow &&
+         reads_image(s, &pool, kBlockDepth<T>);
+}
+
+template <class T>
+void forward_pooled(Context& context, const Conv2dShape& s, const Pool2dShape& pool, const T* x, const T* w,
+                    const T* b, Activation activation, T* y, int32_t* index) {
+  image_forward(context, s, &pool, x, w, b, activation, y, index);
 }
 
 // Input points that no tap reaches, as between the patches of a stride larger than the kernel.
@@ -115,7 +129,7 @@ void backward_weights(Context& context, const Conv2dShape& s, const T* x, const 
 
 template <class T>
 void fill(kernels::Conv2dKernels<T>& table) {
-  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>};
+  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>, pools<T>, forward_pooled<T>};
 }
 
 template void fill(kernels::Conv2dKernels<float>&);

@@ -1,5 +1,6 @@
 #include "cpu/columns.h"
 #include "cpu/fill.h"
+#include "cpu/max_window.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
 
@@ -22,49 +23,6 @@ NNX_INLINE int64_t divisor(const Pool2dShape& s, const Window& window, bool coun
   return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);
 }
 
-// Lanes of a row of int32 positions.
-template <class T>
-NNX_INLINE IntVec<T> load_positions(const int32_t* p, int64_t lanes) {
-  if constexpr (sizeof(T) == 4) {
-    return (IntVec<T>)load_some(reinterpret_cast<const float*>(p), lanes);
-  } else {
-    IntVec<T> v{};
-    for (int lane = 0; lane < kLanes<T>; ++lane) v[lane] = lane < lanes ? p[lane] : 0;
-    return v;
-  }
-}
-
-template <class T>
-NNX_INLINE void store_positions(int32_t* p, IntVec<T> v, int64_t lanes) {
-  if constexpr (sizeof(T) == 4) {
-    store_some(reinterpret_cast<float*>(p), (Vec<float>)v, lanes);
-  } else {
-    for (int lane = 0; lane < kLanes<T>; ++lane) {
-      if (lane < lanes) p[lane] = static_cast<int32_t>(v[lane]);
-    }
-  }
-}
-
-// The maxima of `lanes` channels over kh x kw points from position `first` on. x: the image at its first
-// channel.
-template <class T>
-NNX_INLINE void max_window(const Pool2dShape& s, int64_t first, int64_t kh, int64_t kw, int64_t lanes,
-                           const T* x, T* y, int32_t* index) {
-  Vec<T> best = load_some(x + first * s.c, lanes);
-  IntVec<T> where = IntVec<T>{} + static_cast<typename Simd<T>::Int>(first);
-  for (int64_t i = 0; i < kh; ++i) {
-    for (int64_t j = 0; j < kw; ++j) {
-      const int64_t position = first + i * s.w + j;
-      const Vec<T> v = load_some(x + position * s.c, lanes);
-      const IntVec<T> wins = ~(v <= best) & (best == best);
-      best = wins ? v : best;
-      where = wins ? IntVec<T>{} + static_cast<typename Simd<T>::Int>(position) : where;
-    }
-  }
-  store_some(y, best, lanes);
-  if (index != nullptr) store_positions<T>(index, where, lanes);
-}
-
 // body(image, row) for every row of the output.
 template <class F>
 NNX_INLINE void for_output_rows(Context& context, const Pool2dShape& s, const F& body) {
@@ -76,70 +34,110 @@ NNX_INLINE void for_output_rows(Context& context, const Pool2dShape& s, const F&
 
 template <class T>
 static void max_forward(Context& context, const Pool2dShape& s, const T* x, T* y, int32_t* index) {
-  const bool halves = s.kh == 2 && s.kw == 2 && s.stride_h == 2 && s.stride_w == 2 && s.pad_top == 0 &&
-                      s.pad_left == 0 && 2 * s.oh <= s.h && 2 * s.ow <= s.w;
   for_output_rows(context, s, [&](int64_t n, int64_t i) {
-    const T* image = x + n * s.h * s.w * s.c;
-    for (int64_t j = 0; j < s.ow; ++j) {
-      const int64_t out = ((n * s.oh + i) * s.ow + j) * s.c;
-      int32_t* positions = index != nullptr ? index + out : nullptr;
-      const auto to = [&](int64_t c) { return positions != nullptr ? positions + c : nullptr; };
-      if (halves) {
+    const T* const image = x + n * s.h * s.w * s.c;
+    const int64_t row = (n * s.oh + i) * s.ow;
+    const auto run = [&](int64_t j, int64_t count, const Window& window) {
+      const int64_t first = window.top * s.w + window.left, out = (row + j) * s.c;
+      const MaxWindow points{window.bottom - window.top, window.right - window.left, s.w, s.c, s.c};
+      max_row(points, s.stride_w, count, image + first * s.c, first, y + out,
+              index != nullptr ? index + out : nullptr, s.c);
+    };
+    // Windows [from, to) lie inside the image's width.
+    const int64_t from = min_of(s.ow, ceil_div(s.pad_left, s.stride_w));
+    const int64_t space = s.w + s.pad_left - s.kw;
+    const int64_t to = max_of(from, space < 0 ? 0 : min_of(s.ow, space / s.stride_w + 1));
+    for (int64_t j = 0; j < from; ++j) run(j, 1, window_at(s, i, j));
+    if (from < to) run(from, to - from, window_at(s, i, from));
+    for (int64_t j = to; j < s.ow; ++j) run(j, 1, window_at(s, i, j));
+  });
+}
+
+// The windows [begin, end) of one axis that see a point.
+struct Reach {
+  int64_t begin, end;
+};
+
+NNX_INLINE Reach reach(int64_t point, int64_t pad, int64_t kernel, int64_t stride, int64_t out) {
+  const int64_t last = point + pad, first = last - kernel + 1;
+  return {first <= 0 ? 0 : ceil_div(first, stride), min_of(out, last / stride + 1)};
+}
+
+// dx (n, h, w, c) = or += for each point the sum, in order, of term(output point, position in the image,
+// first channel, lanes) over the windows that see it: every element is written once, whatever windows
+// overlap.
+template <class T, class F>
+NNX_INLINE void for_input_points(Context& context, const Pool2dShape& s, Policy policy, T* dx,
+                                 const F& term) {
+  const int64_t grain = max_of(1, kGrain / max_of(s.w * s.c, 1));
+  for_ranges(context, s.n * s.h, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t n = row / s.h, ih = row % s.h;
+      const Reach rows = reach(ih, s.pad_top, s.kh, s.stride_h, s.oh);
+      for (int64_t iw = 0; iw < s.w; ++iw) {
+        const Reach columns = reach(iw, s.pad_left, s.kw, s.stride_w, s.ow);
+        T* const point = dx + (row * s.w + iw) * s.c;
         for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
-          max_window(s, 2 * (i * s.w + j), 2, 2, lanes, image + c, y + out + c, to(c));
+          Vec<T> sum{};
+          for (int64_t i = rows.begin; i < rows.end; ++i) {
+            for (int64_t j = columns.begin; j < columns.end; ++j) sum += term(n, i, j, ih, iw, c, lanes);
+          }
+          put(point + c, sum, lanes, policy);
         });
-        continue;
       }
-      const Window window = window_at(s, i, j);
-      const int64_t kh = window.bottom - window.top, kw = window.right - window.left;
-      for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
-        max_window(s, window.top * s.w + window.left, kh, kw, lanes, image + c, y + out + c, to(c));
-      });
     }
   });
 }
 
-// Images of dx in parallel: body(image, i) for the output rows i of each, in order, after the input rows it
-// reaches are zeroed under Policy::assign. So windows that overlap are summed by one thread, in one order, in
-// its cache.
-template <class T, class F>
-NNX_INLINE void for_images(Context& context, const Pool2dShape& s, Policy policy, T* dx, const F& body) {
-  const int64_t row = s.w * s.c;
-  for_each(context, s.n, [&](int64_t n) {
-    T* image = dx + n * s.h * row;
-    int64_t zeroed = policy == Policy::assign ? 0 : s.h;
-    const auto zero_to = [&](int64_t end) {
-      if (end <= zeroed) return;
-      __builtin_memset(image + zeroed * row, 0, static_cast<uint64_t>((end - zeroed) * row) * sizeof(T));
-      zeroed = end;
-    };
-    for (int64_t i = 0; i < s.oh; ++i) {
-      zero_to(min_of(i * s.stride_h - s.pad_top + s.kh, s.h));
-      body(n, i, image);
+// 2 x 2 windows side by side: each writes its four points.
+template <class T>
+static void halves_backward(Context& context, const Pool2dShape& s, const T* dy, const int32_t* index,
+                            Policy policy, T* dx) {
+  const int64_t pairs = ceil_div(s.h, 2), pitch = s.w * s.c;
+  const int64_t grain = max_of(1, kGrain / max_of(2 * pitch, 1));
+  for_ranges(context, s.n * pairs, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const int64_t n = pair / pairs, i = pair % pairs;
+      T* const row = dx + (n * s.h + 2 * i) * pitch;
+      const int64_t reached = i < s.oh ? s.ow : 0;
+      const int64_t out = (n * s.oh + i) * s.ow * s.c;
+      for (int64_t j = 0; j < reached; ++j) {
+        const int64_t first = 2 * (i * s.w + j);
+        for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
+          const Vec<T> slope = load_some(dy + out + j * s.c + c, lanes);
+          const IntVec<T> where = load_positions<T>(index + out + j * s.c + c, lanes);
+          T* const to = row + 2 * j * s.c + c;
+          const auto give = [&](T* point, int64_t position) {
+            put(point, where == every_lane<T>(position) ? slope : Vec<T>{}, lanes, policy);
+          };
+          give(to, first);
+          give(to + s.c, first + 1);
+          give(to + pitch, first + s.w);
+          give(to + pitch + s.c, first + s.w + 1);
+        });
+      }
+      if (policy == Policy::accumulate) continue;
+      for (int64_t r = 0; r < min_of(2, s.h - 2 * i); ++r) {
+        for (int64_t c = 2 * reached * s.c; c < pitch; ++c) row[r * pitch + c] = 0;
+      }
     }
-    zero_to(s.h);
   });
 }
 
 template <class T>
 static void max_backward(Context& context, const Pool2dShape& s, const T* dy, const int32_t* index,
                          Policy policy, T* dx) {
-  for_images(context, s, policy, dx, [&](int64_t n, int64_t i, T* image) {
-    for (int64_t j = 0; j < s.ow; ++j) {
-      const int64_t out = ((n * s.oh + i) * s.ow + j) * s.c;
-      const Window window = window_at(s, i, j);
-      for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
-        const Vec<T> slope = load_some(dy + out + c, lanes);
-        const IntVec<T> where = load_positions<T>(index + out + c, lanes);
-        for (int64_t ih = window.top; ih < window.bottom; ++ih) {
-          for (int64_t iw = window.left; iw < window.right; ++iw) {
-            const auto position = static_cast<typename Simd<T>::Int>(ih * s.w + iw);
-            put(image + position * s.c + c, where == position ? slope : Vec<T>{}, lanes, Policy::accumulate);
-          }
-        }
-      });
-    }
-  });
+  if (s.kh == 2 && s.kw == 2 && s.stride_h == 2 && s.stride_w == 2 && s.pad_top == 0 && s.pad_left == 0 &&
+      2 * s.oh <= s.h && 2 * s.ow <= s.w) {
+    return halves_backward(context, s, dy, index, policy, dx);
+  }
+  for_input_points(context, s, policy, dx,
+                   [&](int64_t n, int64_t i, int64_t j, int64_t ih, int64_t iw, int64_t c, int64_t lanes) {
+                     const int64_t out = ((n * s.oh + i) * s.ow + j) * s.c + c;
+                     const IntVec<T> where = load_positions<T>(index + out, lanes);
+                     const Vec<T> slope = load_some(dy + out, lanes);
+                     return where == every_lane<T>(ih * s.w + iw) ? slope : Vec<T>{};
+                   });
 }
 
 template <class T>
@@ -167,21 +165,11 @@ static void average_forward(Context& context, const Pool2dShape& s, bool count_i
 template <class T>
 static void average_backward(Context& context, const Pool2dShape& s, bool count_include_pad, const T* dy,
                              Policy policy, T* dx) {
-  for_images(context, s, policy, dx, [&](int64_t n, int64_t i, T* image) {
-    for (int64_t j = 0; j < s.ow; ++j) {
-      const Window window = window_at(s, i, j);
-      const T count = static_cast<T>(divisor(s, window, count_include_pad));
-      const T* source = dy + ((n * s.oh + i) * s.ow + j) * s.c;
-      for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
-        const Vec<T> share = load_some(source + c, lanes) / count;
-        for (int64_t ih = window.top; ih < window.bottom; ++ih) {
-          for (int64_t iw = window.left; iw < window.right; ++iw) {
-            put(image + (ih * s.w + iw) * s.c + c, share, lanes, Policy::accumulate);
-          }
-        }
-      });
-    }
-  });
+  for_input_points(context, s, policy, dx,
+                   [&](int64_t n, int64_t i, int64_t j, int64_t, int64_t, int64_t c, int64_t lanes) {
+                     const T count = static_cast<T>(divisor(s, window_at(s, i, j), count_include_pad));
+                     return load_some(dy + ((n * s.oh + i) * s.ow + j) * s.c + c, lanes) / count;
+                   });
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/pool2d.h"
 
 namespace nnx {
 
@@ -29,6 +30,11 @@ struct Conv2dKernels {
                          T* dx);
   // dw (kh, kw, c / groups, o) = or += gradient of w; db (o) = or += sums of dy over pixels; db may be null
   void (*backward_weights)(Context&, const Conv2dShape&, const T* x, const T* dy, Policy, T* dw, T* db);
+  // Optional: the layer and the max-pool2d behind it in one, where pools says so; null on devices without.
+  bool (*pools)(const Conv2dShape&, const Pool2dShape&);
+  // y, index (n, pool.oh, pool.ow, o) = max_forward(forward(x)); index may be null
+  void (*forward_pooled)(Context&, const Conv2dShape&, const Pool2dShape&, const T* x, const T* w, const T* b,
+                         Activation, T* y, int32_t* index);
 };
 
 }  // namespace kernels

@@ -156,8 +156,7 @@ void Compiler<T>::emit_conv2d_backward(const Op& op) {
   if (op.activation.kind != ActivationKind::identity && !value(op.output).gradient_is_inner) {
     apply_inner(op, node.scope, op.output, value(op.output).gradient);
   }
-  const Conv2dShape shape = ops::conv2d_shape("conv2d", input_shape(op).with_leading(1),
-                                              graph_.node(node.inputs[1]).shape, node.conv2d);
+  const Conv2dShape shape = conv2d_shape_of(op);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
   emit_weights_backward(
@@ -201,7 +200,7 @@ void Compiler<T>::emit_pool2d_backward(const Op& op) {
          });
     return;
   }
-  const Pool2dShape shape = ops::pool2d_shape(name_of(op.kind), image, node.pool2d);
+  const Pool2dShape shape = pool2d_shape_of(op);
   if (op.kind == NodeKind::avg_pool2d) {
     emit(Phase::backward, node.scope, {dy_buffer, dx_buffer},
          [=, count_include_pad = node.count_include_pad, kernel = table_.pool2d.average_backward](

@@ -5,6 +5,7 @@ namespace nnx::program {
 
 template <class T>
 void Compiler<T>::emit_forward(Op& op) {
+  if (op.kind == NodeKind::conv2d && pool_behind(op) >= 0) return;  // emitted with the pool
   Value& output = value(op.output);
   output.buffer = buffer_of(output.elements);
   switch (op.kind) {
@@ -42,12 +43,22 @@ void Compiler<T>::emit_dense(const Op& op) {
 }
 
 template <class T>
+Conv2dShape Compiler<T>::conv2d_shape_of(const Op& op) const {
+  return ops::conv2d_shape("conv2d", input_shape(op).with_leading(program_.options_.max_batch),
+                           graph_.node(op.node->inputs[1]).shape, op.node->conv2d);
+}
+
+template <class T>
+Pool2dShape Compiler<T>::pool2d_shape_of(const Op& op) const {
+  return ops::pool2d_shape(name_of(op.kind), input_shape(op).with_leading(program_.options_.max_batch),
+                           op.node->pool2d);
+}
+
+template <class T>
 void Compiler<T>::emit_conv2d(const Op& op) {
   const Node& node = *op.node;
   const int x_buffer = value(op.inputs[0]).buffer, y_buffer = value(op.output).buffer;
-  const int64_t batch = program_.options_.max_batch;
-  const Conv2dShape shape = ops::conv2d_shape("conv2d", input_shape(op).with_leading(batch),
-                                              graph_.node(node.inputs[1]).shape, node.conv2d);
+  const Conv2dShape shape = conv2d_shape_of(op);
   want_workspace(table_.conv2d.workspace(shape));
   const Ref<T> x = ref(x_buffer), y = ref(y_buffer), w = parameter_ref(node, 1), b = parameter_ref(node, 2);
   emit(
@@ -58,6 +69,41 @@ void Compiler<T>::emit_conv2d(const Op& op) {
         kernel(context, actual, x, w, b, activation, y);
       },
       y_buffer, node.elements());
+}
+
+// Its output is then never stored. Training can do without: the activation's derivative is taken from the
+// pool's value.
+template <class T>
+int Compiler<T>::pool_behind(const Op& op) const {
+  const Value& between = values_[static_cast<size_t>(op.output)];
+  if (table_.conv2d.pools == nullptr || between.readers != 1 || op.output == output_value_) return -1;
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    const Op& pool = ops_[i];
+    if (pool.kind != NodeKind::max_pool2d || pool.inputs[0] != op.output) continue;
+    const bool derived = training_ && op.activation.kind != ActivationKind::identity;
+    if (derived && values_[static_cast<size_t>(pool.output)].readers != 1) return -1;
+    return table_.conv2d.pools(conv2d_shape_of(op), pool2d_shape_of(pool)) ? static_cast<int>(i) : -1;
+  }
+  return -1;
+}
+
+template <class T>
+void Compiler<T>::emit_conv2d_pooled(const Op& op, const Op& pool) {
+  const Node& node = *op.node;
+  const int x_buffer = value(op.inputs[0]).buffer, y_buffer = value(pool.output).buffer;
+  const Conv2dShape shape = conv2d_shape_of(op);
+  want_workspace(table_.conv2d.workspace(shape));
+  const Ref<T> x = ref(x_buffer), y = ref(y_buffer), w = parameter_ref(node, 1), b = parameter_ref(node, 2);
+  const Ref<int32_t> index = index_ref(pool);
+  emit(
+      Phase::forward, node.scope, {x_buffer, y_buffer, pool.saved},
+      [=, pool = pool2d_shape_of(pool), kernel = table_.conv2d.forward_pooled, activation = op.activation](
+          Context& context, int64_t n) {
+        Conv2dShape actual = shape;
+        actual.n = n;
+        kernel(context, actual, pool, x, w, b, activation, y, index);
+      },
+      y_buffer, pool.node->elements());
 }
 
 template <class T>
@@ -74,7 +120,7 @@ void Compiler<T>::emit_pool2d(Op& op) {
         y_buffer, node.elements());
     return;
   }
-  const Pool2dShape shape = ops::pool2d_shape(name_of(op.kind), image, node.pool2d);
+  const Pool2dShape shape = pool2d_shape_of(op);
   if (op.kind == NodeKind::avg_pool2d) {
     emit(
         Phase::forward, node.scope, {x_buffer, y_buffer},
@@ -88,7 +134,9 @@ void Compiler<T>::emit_pool2d(Op& op) {
     return;
   }
   if (training_) op.saved = buffer_of(node.elements(), sizeof(int32_t));
-  const Ref<int32_t> index = op.saved < 0 ? Ref<int32_t>{} : program_.memory_.template ref<int32_t>(op.saved);
+  const int producer = value(op.inputs[0]).producer;
+  if (producer >= 0 && x_buffer < 0) return emit_conv2d_pooled(ops_[static_cast<size_t>(producer)], op);
+  const Ref<int32_t> index = index_ref(op);
   emit(
       Phase::forward, node.scope, {x_buffer, y_buffer, op.saved},
       [=, kernel = table_.pool2d.max_forward](Context& context, int64_t n) {

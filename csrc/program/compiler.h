@@ -53,6 +53,12 @@ class Compiler {
   const Shape& input_shape(const Op& op, size_t input = 0) const {
     return graph_.node(op.node->inputs[input]).shape;
   }
+  // At the largest batch.
+  Conv2dShape conv2d_shape_of(const Op& op) const;
+  Pool2dShape pool2d_shape_of(const Op& op) const;
+  Ref<int32_t> index_ref(const Op& pool) const {
+    return pool.saved < 0 ? Ref<int32_t>{} : program_.memory_.template ref<int32_t>(pool.saved);
+  }
   void emit_input();
   void emit_predictions();
   void count_flops();
@@ -62,6 +68,9 @@ class Compiler {
   void emit_forward(Op& op);
   void emit_dense(const Op& op);
   void emit_conv2d(const Op& op);
+  void emit_conv2d_pooled(const Op& op, const Op& pool);
+  // The max-pool that the device computes together with this layer; -1: none.
+  int pool_behind(const Op& op) const;
   void emit_pool2d(Op& op);
   void emit_batch_norm(Op& op);
   void emit_elementwise(const Op& op);

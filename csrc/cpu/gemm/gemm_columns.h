@@ -44,10 +44,6 @@ NNX_INLINE int64_t gemm_columns_workspace(const ColumnsPlan& plan) {
   return plan.splits > 1 ? plan.splits * (plan.rows + 1) * plan.columns : 0;
 }
 
-// dy's rows no further apart than this are read where they lie; others, and rows that end within a panel, are
-// copied.
-inline constexpr int64_t kDirectBytes = 2048;
-
 // db[c] += sum over pixels of panel[., c], rows `stride` apart
 template <class T>
 NNX_INLINE void add_column_sums(const T* panel, int64_t stride, int64_t pixels, int64_t columns, T* db) {

@@ -11,6 +11,10 @@
 
 namespace nnx::cpu::NNX_ISA {
 
+// Rows of B no further apart than this may be read where they lie; others, and rows that end within a panel,
+// are copied.
+inline constexpr int64_t kDirectBytes = 2048;
+
 // to[k][c] = from[k * stride + c] for c < columns.
 template <class T>
 NNX_INLINE void pack_rows(const T* from, int64_t stride, int64_t depth, int64_t columns, T* to) {

@@ -98,7 +98,7 @@ struct WindowRows {
   }
 };
 
-// Forward with few channels: whole patches, copied.
+// Forward with few channels where image_rows.h does not apply: whole patches, copied.
 template <class T>
 struct CopiedRows {
   static constexpr bool kPacked = false;
@@ -118,36 +118,6 @@ struct CopiedRows {
     for (int64_t m = 0; m < height; ++m, at.next(), storage += storage_elements()) {
       gather_patch(s, x, at, storage);
       to[m] = storage;
-    }
-  }
-};
-
-// Forward with one channel and stride_w 1: tiles copied tap by tap, [tap][row of the tile].
-template <class T>
-struct TapRows {
-  static constexpr bool kPacked = true;
-
-  const Conv2dShape& s;
-  const T* x;
-
-  int64_t segments() const { return 1; }
-  int64_t length(int64_t) const { return s.kh * s.kw; }
-  int64_t offset(int64_t) const { return 0; }
-  int64_t storage_elements() const { return s.kh * s.kw; }
-  void result_offsets(int64_t row, int64_t height, int64_t* to) const {
-    for (int64_t m = 0; m < height; ++m) to[m] = (row + m) * s.o;
-  }
-  void locate(int64_t row, int64_t height, int64_t, int64_t, const T**, T* storage) const {
-    Position at = Position::of(row, s.oh, s.ow);
-    for (int64_t m = 0; m < height;) {
-      const int64_t count = min_of(height - m, s.ow - at.j);
-      T* to = storage + m;
-      for (int64_t kh = 0; kh < s.kh; ++kh) {
-        for (int64_t kw = 0; kw < s.kw; ++kw, to += kTileRows) copy_tap(s, x, at, kh, kw, count, to);
-      }
-      m += count;
-      at.j = s.ow - 1;
-      at.next();
     }
   }
 };

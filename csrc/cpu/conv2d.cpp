@@ -4,6 +4,7 @@
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/gemm_rows.h"
+#include "cpu/gemm/image_columns.h"
 #include "cpu/gemm/image_rows.h"
 #include "cpu/gemm/patch_rows.h"
 #include "cpu/gemm/patch_source.h"
@@ -25,7 +26,8 @@ int64_t workspace(const Conv2dShape& s) {
   const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
   const int64_t weights =
       gemm_columns_workspace(plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow));
-  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
+  const int64_t image = reads_image(s, nullptr, kBlockDepth<T>) ? image_weights_workspace<T>(s) : 0;
+  return max_of(max_of(forward, input), max_of(weights, image)) * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
@@ -53,12 +55,12 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
   }
 }
 
-// Rows of the pool that share no row of the layer and lie inside its output.
+// Windows that share no point of the layer's output and lie inside it.
 template <class T>
 bool pools(const Conv2dShape& s, const Pool2dShape& pool) {
-  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh &&
+  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh && pool.stride_w >= pool.kw &&
          (pool.oh - 1) * pool.stride_h + pool.kh <= s.oh && (pool.ow - 1) * pool.stride_w + pool.kw <= s.ow &&
-         reads_image(s, &pool, kBlockDepth<T>);
+         reads_image(s, nullptr, kBlockDepth<T>) && reads_image(s, &pool, kBlockDepth<T>);
 }
 
 template <class T>
@@ -110,26 +112,30 @@ void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T
 template <class T>
 void backward_weights(Context& context, const Conv2dShape& s, const T* x, const T* dy, Policy policy, T* dw,
                       T* db) {
+  if (reads_image(s, nullptr, kBlockDepth<T>)) {
+    return image_weights(context, s, ImageGradient<T>{nullptr, dy, nullptr}, x, policy, dw, db);
+  }
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {
     const ColumnsPlan plan = plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow);
     T* const db_group = db != nullptr ? db + g * e.outputs : nullptr;
-    const auto run = [&](const auto& source) {
-      gemm_columns(context, plan, source, dy + g * e.outputs, s.o, policy, dw + g * e.outputs, s.o, db_group);
-    };
-    if (gathers(s, kBlockDepth<T>) && taps_lie_together(s)) {
-      run(TapSource<T>(s, x));
-    } else {
-      run(PatchSource<T>(s, x + g * e.inputs));
-    }
+    gemm_columns(context, plan, PatchSource<T>(s, x + g * e.inputs), dy + g * e.outputs, s.o, policy,
+                 dw + g * e.outputs, s.o, db_group);
   }
+}
+
+template <class T>
+void backward_weights_pooled(Context& context, const Conv2dShape& s, const Pool2dShape& pool, const T* x,
+                             const T* dy, const int32_t* index, Policy policy, T* dw, T* db) {
+  image_weights(context, s, ImageGradient<T>{&pool, dy, index}, x, policy, dw, db);
 }
 
 }  // namespace
 
 template <class T>
 void fill(kernels::Conv2dKernels<T>& table) {
-  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>, pools<T>, forward_pooled<T>};
+  table = {workspace<T>, forward<T>,        backward_input<T>,         backward_weights<T>,
+           pools<T>,     forward_pooled<T>, backward_weights_pooled<T>};
 }
 
 template void fill(kernels::Conv2dKernels<float>&);

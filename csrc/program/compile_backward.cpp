@@ -150,6 +150,14 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
        });
 }
 
+// Of a layer computed with its pool whose input wants no gradient: its weights' gradient is taken from that
+// of the pool's output.
+template <class T>
+bool Compiler<T>::keeps_pooled_gradient(const Op& op) const {
+  return op.kind == NodeKind::conv2d && pool_behind(op) >= 0 &&
+         !values_[static_cast<size_t>(op.inputs[0])].wants_gradient;
+}
+
 template <class T>
 void Compiler<T>::emit_conv2d_backward(const Op& op) {
   const Node& node = *op.node;
@@ -159,6 +167,19 @@ void Compiler<T>::emit_conv2d_backward(const Op& op) {
   const Conv2dShape shape = conv2d_shape_of(op);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
+  if (keeps_pooled_gradient(op)) {
+    const Op& behind = ops_[static_cast<size_t>(pool_behind(op))];
+    const Pool2dShape pool = pool2d_shape_of(behind);
+    program_.memory_.touch(behind.saved, static_cast<int>(program_.steps_.size()));  // in the step to come
+    emit_weights_backward(op, pool.oh * pool.ow, shape.o,
+                          [=, index = index_ref(behind), kernel = table_.conv2d.backward_weights_pooled](
+                              Context& context, int64_t n, Policy policy, T* dw, T* db) {
+                            Conv2dShape actual = shape;
+                            actual.n = n;
+                            kernel(context, actual, pool, x, dy, index, policy, dw, db);
+                          });
+    return;
+  }
   emit_weights_backward(
       op, shape.oh * shape.ow, shape.o,
       [=, kernel = table_.conv2d.backward_weights](Context& context, int64_t n, Policy policy, T* dw, T* db) {
@@ -187,6 +208,11 @@ void Compiler<T>::emit_pool2d_backward(const Op& op) {
     // Cheaper before the gradient is spread over the larger image.
     const int layer = inner_layer(op.output);
     if (layer >= 0) apply_inner(ops_[static_cast<size_t>(layer)], node.scope, op.output, dy_buffer);
+  }
+  const int producer = value(input).producer;
+  if (producer >= 0 && keeps_pooled_gradient(ops_[static_cast<size_t>(producer)])) {
+    value(input).gradient = dy_buffer;
+    return;
   }
   const auto [dx_buffer, policy_now] = contribute(input);
   const Policy policy = policy_now;

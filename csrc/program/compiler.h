@@ -85,6 +85,7 @@ class Compiler {
   void mark_gradients();
   void emit_backward(const Op& op);
   void emit_dense_backward(const Op& op);
+  bool keeps_pooled_gradient(const Op& op) const;
   void emit_conv2d_backward(const Op& op);
   void emit_pool2d_backward(const Op& op);
   void emit_norm_backward(const Op& op);

@@ -8,8 +8,6 @@ namespace nnx::cpu::NNX_ISA {
 // A (rows, depth), row-major, rows `stride` apart.
 template <class T>
 struct MatrixRows {
-  static constexpr bool kPacked = false;
-
   const T* matrix;
   int64_t stride, depth, result_stride;
 
@@ -56,8 +54,6 @@ struct TransposedColumns {
 // The rows x (rows, in) of a batch as pixels of a reduction: one tap, a line a block.
 template <class T>
 struct MatrixSource {
-  static constexpr bool kTapMajor = false;
-
   const T* matrix;
   int64_t rows, in;
 

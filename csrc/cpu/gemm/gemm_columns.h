@@ -11,7 +11,6 @@
 // - segment(tap, line, line0, storage, &first, &length): where the tap lies for the line's pixels. first and
 //   length: the run of pixels inside the image, which may be empty; the address returned is that of `first`.
 // - a_stride(): elements between a pixel and the next.
-// - kTapMajor: prepare copies into storage as [row of dw][pixel], block_pixels() apart; no segments then.
 #pragma once
 
 #include "cpu/gemm/pack.h"
@@ -122,14 +121,7 @@ void columns_chunk(const Source& source, const T* dy, int64_t dy_stride, const C
           target.row_offsets = offsets;
           target.columns = min_of(width, plan.columns - panel * width);
           target.epilogue.resume = resume || l0 > line0;
-          if constexpr (Source::kTapMajor) {
-            const T* rows[kTileRows] = {};
-            for (int64_t m = 0; m < height; ++m) rows[m] = storage + (row + m) * pixels_limit;
-            const T* const b = first_panel + (panel - panel0) * panel_step;
-            run_rows(height, RowOperand<T>{rows, &pixels, 1, b, b_stride}, target);
-          } else {
-            run_columns(height, operand, target);
-          }
+          run_columns(height, operand, target);
         }
       }
     }

@@ -5,7 +5,6 @@
 // - segments(), length(s), offset(s) = sum of the lengths before s.
 // - locate(row, height, s0, s1, to, storage): pointers of the rows row.. in segments s0..s1, at
 //   to[segment][m]; may copy into storage, which holds storage_elements() for each row.
-// - kPacked: locate gives no pointers but writes the tile into storage as [k][kTileRows].
 // - result_offsets(row, height, to): where the rows of the result start.
 //
 // A reader of B (`Columns`):
@@ -123,14 +122,7 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
         for (int64_t tile = tile0; tile < tile1; ++tile) {
           operand.rows = pointers + (tile - tile0) * kBlockSegments * kTileRows;
           placed.row_offsets = offsets + (tile - tile0) * kTileRows;
-          if constexpr (Rows::kPacked) {
-            const T* const packed = storage + (tile - tile0) * kTileRows * a.storage_elements();
-            const ColumnSegment<T> segment{packed, operand.b, block_depth};
-            run_columns(tiles.height(tile), ColumnOperand<T>{&segment, 1, 0, 0, kTileRows, operand.b_stride},
-                        placed);
-          } else {
-            run_rows(tiles.height(tile), operand, placed);
-          }
+          run_rows(tiles.height(tile), operand, placed);
         }
       }
     }

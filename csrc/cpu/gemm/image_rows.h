@@ -108,8 +108,8 @@ void image_forward(Context& context, const Conv2dShape& s, const Pool2dShape* po
     T* const packed = arena.take<T>(depth * width);
     T* const rows_of_panel = arena.take<T>(most_pixels * width);
     auto* const points = arena.take<const T*>(most_pixels);
+    T* const own_bias = arena.take<T>(width);
     int64_t offsets[kTileRows];
-    for (int64_t m = 0; m < kTileRows; ++m) offsets[m] = m * (pool != nullptr ? width : s.o);
 
     for (int64_t item = begin; item < end; ++item) {
       const int64_t n = item / groups, unit = item % groups * plan.group;
@@ -129,16 +129,25 @@ void image_forward(Context& context, const Conv2dShape& s, const Pool2dShape* po
           operand.b = packed;
           operand.b_stride = width;
         }
-        TileTarget<T> target{nullptr, offsets, count, {}};
-        target.epilogue.bias = b != nullptr ? b + column : nullptr;
+        // Whole tiles are written, to scratch where they are pooled or narrower in y.
+        const bool staged = pool != nullptr || count < width;
+        T* const out = y + (n * s.oh + row) * s.ow * s.o + column;
+        T* const result = staged ? rows_of_panel : out;
+        for (int64_t m = 0; m < kTileRows; ++m) offsets[m] = m * (staged ? width : s.o);
+        for (int64_t c = 0; c < width; ++c) own_bias[c] = b != nullptr && c < count ? b[column + c] : T{0};
+        TileTarget<T> target{nullptr, offsets, width, {}};
+        target.epilogue.bias = own_bias;
         target.epilogue.activation = activation;
-        T* const result = pool != nullptr ? rows_of_panel : y + (n * s.oh + row) * s.ow * s.o + column;
         for (int64_t tile = 0; tile < tiles.count; ++tile) {
           operand.points = points + tiles.begin(tile);
           target.result = result + tiles.begin(tile) * offsets[1];
           run_runs(tiles.height(tile), operand, target);
         }
-        if (pool == nullptr) continue;
+        if (pool == nullptr) {
+          if (!staged) continue;
+          for (int64_t p = 0; p < rows * s.ow; ++p) copy_run(rows_of_panel + p * width, count, out + p * s.o);
+          continue;
+        }
         const MaxWindow window{pool->kh, pool->kw, s.ow, count, width};
         for (int64_t u = unit; u < unit + units; ++u) {
           const int64_t to = (n * pool->oh + u) * pool->ow * s.o + column;

@@ -46,8 +46,6 @@ NNX_INLINE WindowAxis gradient_axis(int64_t phase, int64_t in, int64_t out, int6
 // Rows are the points of the result; the reduction runs over (taps, channels of the group in the source).
 template <class T>
 struct WindowRows {
-  static constexpr bool kPacked = false;
-
   const T* source;  // moved to the group's first channel
   int64_t images;
   WindowAxis vertical, horizontal;
@@ -101,8 +99,6 @@ struct WindowRows {
 // Forward with few channels where image_rows.h does not apply: whole patches, copied.
 template <class T>
 struct CopiedRows {
-  static constexpr bool kPacked = false;
-
   const Conv2dShape& s;
   const T* x;
 

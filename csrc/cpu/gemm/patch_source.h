@@ -9,8 +9,6 @@ namespace nnx::cpu::NNX_ISA {
 // of one. Taps are (kh, kw), or with few channels the whole patch, copied.
 template <class T>
 struct PatchSource {
-  static constexpr bool kTapMajor = false;
-
   const Conv2dShape& s;
   const T* x;  // moved to the group's first channel
   bool gather;
@@ -60,32 +58,6 @@ struct PatchSource {
     *first = begin - ow0;
     *length = ih < 0 || ih >= s.h ? 0 : end - begin;
     return x + ((row / s.oh * s.h + ih) * s.w + w0 + begin * s.stride_w) * s.c;
-  }
-};
-
-// The same with one channel and stride_w 1: blocks are copied tap by tap.
-template <class T>
-struct TapSource : PatchSource<T> {
-  static constexpr bool kTapMajor = true;
-  using Base = PatchSource<T>;
-  using Base::Base;
-
-  void prepare(int64_t line0, int64_t line1, T* storage) const {
-    const Conv2dShape& s = Base::s;
-    const int64_t start = Base::line_start(line0);
-    for (int64_t line = line0; line < line1; ++line) {
-      const Position at = Position::of(Base::line_start(line), s.oh, s.ow);
-      T* to = storage + Base::line_start(line) - start;
-      for (int64_t kh = 0; kh < s.kh; ++kh) {
-        for (int64_t kw = 0; kw < s.kw; ++kw, to += Base::block_pixels()) {
-          copy_tap(s, Base::x, at, kh, kw, Base::line_length(line), to);
-        }
-      }
-    }
-  }
-  const T* segment(int64_t, int64_t, int64_t, const T*, int64_t*, int64_t* length) const {
-    *length = 0;
-    return nullptr;
   }
 };
 

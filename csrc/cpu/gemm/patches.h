@@ -64,24 +64,6 @@ void gather_patch(const Conv2dShape& s, const T* x, const Position& at, T* to) {
   }
 }
 
-// One tap of a run of output pixels in a row of a one-channel image with stride_w 1: to[m] = the point that
-// tap (kh, kw) of pixel `at` + m reads, zeros outside the image.
-template <class T>
-NNX_INLINE void copy_tap(const Conv2dShape& s, const T* x, const Position& at, int64_t kh, int64_t kw,
-                         int64_t count, T* to) {
-  const int64_t ih = at.i * s.stride_h - s.pad_top + kh * s.dilation_h;
-  const int64_t w0 = at.j - s.pad_left + kw * s.dilation_w;
-  const bool row_inside = ih >= 0 && ih < s.h;
-  const int64_t begin = row_inside ? min_of(count, max_of(0, -w0)) : count;
-  const int64_t end = max_of(begin, min_of(count, s.w - w0));
-  for (int64_t m = 0; m < begin; ++m) to[m] = 0;
-  if (begin < end) copy_run(x + (at.n * s.h + ih) * s.w + w0 + begin, end - begin, to + begin);
-  for (int64_t m = end; m < count; ++m) to[m] = 0;
-}
-
-// Whether pixels of a row read each tap side by side.
-NNX_INLINE bool taps_lie_together(const Conv2dShape& s) { return s.c == 1 && s.stride_w == 1; }
-
 // A channel run longer than a block of the reduction is cut: `parts` pieces of at most kBlockDepth.
 template <class T>
 struct ChannelRuns {

@@ -1,5 +1,6 @@
 """The parity suite once more for every instruction set this machine has, each in an interpreter of its own."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -59,3 +60,10 @@ def test_an_unknown_name_is_refused(bad):
     assert "NNX_CPU" in done.stderr
     assert CPU["isas_built"][0] in done.stderr
     assert f"got '{bad}'" in done.stderr
+
+
+def test_the_module_keeps_its_c_plus_plus_library_to_itself():
+    """Else modules loaded later bind to half of it: importing onnxruntime after nnx crashed."""
+    library = ctypes.CDLL(nnx._core.__file__)
+    assert hasattr(library, "PyInit__core")
+    assert not hasattr(library, "_ZNSt6locale2id11_S_refcountE")  # a counter of which a process has one

@@ -6,6 +6,7 @@
 #include "cpu/gemm/gemm_rows.h"
 #include "cpu/gemm/patch_rows.h"
 #include "cpu/gemm/patch_source.h"
+#include "cpu/gemm/winograd.h"
 
 namespace nnx::cpu::NNX_ISA {
 namespace {
@@ -24,7 +25,11 @@ int64_t workspace(const Conv2dShape& s) {
   const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
   const int64_t weights =
       gemm_columns_workspace(plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow));
-  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
+  int64_t most = max_of(forward, max_of(input, weights));
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_rows_pay(s)) most = max_of(most, winograd_rows_workspace(s));
+  }
+  return most * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
@@ -37,6 +42,9 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     Epilogue<T> epilogue;
     epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
     epilogue.activation = activation;
+    if constexpr (sizeof(T) == 4) {
+      if (winograd_rows_pay(s)) return winograd_forward(context, s, x, w, y, epilogue);
+    }
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
     if (gathers(s, kBlockDepth<T>) && taps_lie_together(s)) {
@@ -68,6 +76,14 @@ void clear_unreached(Context& context, const WindowRows<T>& rows, int64_t channe
 template <class T>
 void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_rows_pay(s)) {
+      Epilogue<T> epilogue;
+      epilogue.resume = policy == Policy::accumulate;
+      epilogue.gradient = gradient;
+      return winograd_backward_input(context, s, dy, w, dx, epilogue);
+    }
+  }
   const Extents e = extents_of(s);
   for (int64_t phase_h = 0; phase_h < min_of(s.stride_h, s.h); ++phase_h) {
     const WindowAxis vertical = gradient_axis(phase_h, s.h, s.oh, s.kh, s.stride_h, s.pad_top, s.dilation_h);

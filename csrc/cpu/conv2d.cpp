@@ -28,6 +28,7 @@ int64_t workspace(const Conv2dShape& s) {
   int64_t most = max_of(forward, max_of(input, weights));
   if constexpr (sizeof(T) == 4) {
     if (winograd_rows_pay(s)) most = max_of(most, winograd_rows_workspace(s));
+    if (winograd_columns_pay(s)) most = max_of(most, winograd_columns_workspace(s));
   }
   return most * static_cast<int64_t>(sizeof(T));
 }
@@ -112,6 +113,9 @@ void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T
 template <class T>
 void backward_weights(Context& context, const Conv2dShape& s, const T* x, const T* dy, Policy policy, T* dw,
                       T* db) {
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_columns_pay(s)) return winograd_backward_weights(context, s, x, dy, policy, dw, db);
+  }
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {
     const ColumnsPlan plan = plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow);

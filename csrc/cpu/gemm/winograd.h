@@ -14,6 +14,11 @@
 
 namespace nnx::cpu::NNX_ISA {
 
+NNX_INLINE bool is_winograd(const Conv2dShape& s) {
+  return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
+         s.dilation_w == 1 && s.groups == 1;
+}
+
 // Whether a pass goes this way: by shape alone, and not by the batch's size, so that an image's results do
 // not depend on the images beside it.
 bool winograd_rows_pay(const Conv2dShape&);

@@ -131,15 +131,10 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
   });
 }
 
-bool fits(const Conv2dShape& s) {
-  return s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 &&
-         s.dilation_w == 1 && s.groups == 1;
-}
-
 }  // namespace
 
 bool winograd_rows_pay(const Conv2dShape& s) {
-  return fits(s) && s.c >= 16 && s.o >= 16 && s.c <= kBlockDepth<float> && s.o <= kBlockDepth<float>;
+  return is_winograd(s) && s.c >= 16 && s.o >= 16 && s.c <= kBlockDepth<float> && s.o <= kBlockDepth<float>;
 }
 
 int64_t winograd_rows_workspace(const Conv2dShape& s) {

@@ -122,4 +122,52 @@ NNX_INLINE void transform_filter(const float* g, int64_t tap_step, float* u, int
   }
 }
 
+// (two points of a tile): A applied.
+NNX_INLINE void tile_pass(Vec<float> a, Vec<float> b, Vec<float> (&t)[4]) {
+  t[0] = a;
+  t[1] = a + b;
+  t[2] = a - b;
+  t[3] = -b;
+}
+
+// d (16, channels) = A dy Aᵀ of the channels in one vector.
+NNX_INLINE void transform_gradient(Vec<float> y00, Vec<float> y01, Vec<float> y10, Vec<float> y11, float* d,
+                                   int64_t step) {
+  Vec<float> left[4], right[4];
+  tile_pass(y00, y10, left);
+  tile_pass(y01, y11, right);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    Vec<float> t[4];
+    tile_pass(left[i], right[i], t);
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) store(d + (i * 4 + j) * step, t[j]);
+  }
+}
+
+// (four sums): Gᵀ applied.
+NNX_INLINE void sums_pass(Vec<float> a, Vec<float> b, Vec<float> c, Vec<float> d, Vec<float> (&t)[3]) {
+  const Vec<float> half = (b + c) * 0.5f;
+  t[0] = a + half;
+  t[1] = (b - c) * 0.5f;
+  t[2] = half + d;
+}
+
+// taps (9) = Gᵀ s G; s's points are `step` apart.
+NNX_INLINE void transform_sums(const float* s, int64_t step, Vec<float> (&taps)[9]) {
+  Vec<float> half[4][3];  // [column][row]
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    sums_pass(load(s + j * step), load(s + (4 + j) * step), load(s + (8 + j) * step), load(s + (12 + j) * step),
+              half[j]);
+  }
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; ++i) {
+    Vec<float> t[3];
+    sums_pass(half[0][i], half[1][i], half[2][i], half[3][i], t);
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) taps[i * 3 + j] = t[j];
+  }
+}
+
 }  // namespace nnx::cpu::NNX_ISA

@@ -1,5 +1,5 @@
-// Weight gradients by winograd.h. A chunk takes some channels of x and dy and transforms them block by block of
-// tiles; its 16 products stay in the second-level cache until they are dw's nine taps.
+// Weight gradients by winograd.h. A chunk takes some channels of x and dy and transforms them block by block
+// of tiles; its 16 products stay in the second-level cache until they are dw's nine taps.
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/winograd.h"
 #include "cpu/gemm/winograd_transforms.h"
@@ -112,7 +112,8 @@ struct Chunk {
   // db may be null.
   void run(int64_t tile0, int64_t tile1, const float* x, const float* dy, Policy policy, float* dw,
            float* db) const {
-    for (int64_t c = column0; db != nullptr && policy == Policy::assign && c < column0 + columns; ++c) db[c] = 0;
+    for (int64_t c = column0; db != nullptr && policy == Policy::assign && c < column0 + columns; ++c)
+      db[c] = 0;
     for (int64_t i = 0; tile0 == tile1 && i < kPoints * rows * d_stride; ++i) sums[i] = 0;
     Position at = plan.grid.tile(tile0);
     for (int64_t begin = tile0; begin < tile1; begin += block) {
@@ -136,9 +137,7 @@ struct Chunk {
 
 }  // namespace
 
-bool winograd_columns_pay(const Conv2dShape& s) {
-  return is_winograd(s) && s.c >= 16 && s.o >= 16;
-}
+bool winograd_columns_pay(const Conv2dShape& s) { return is_winograd(s) && s.c >= 16 && s.o >= 16; }
 
 int64_t winograd_columns_workspace(const Conv2dShape& s) {
   const Plan plan(s);
@@ -157,7 +156,8 @@ void winograd_backward_weights(Context& context, const Conv2dShape& s, const flo
     float* const to_sums = parts != nullptr ? to + 9 * plan.rows * plan.columns : db;
     Chunk(plan, row_chunk, panel_chunk)
         .run(plan.split.begin(split), plan.split.begin(split + 1), x, dy,
-             parts != nullptr ? Policy::assign : policy, to, row_chunk == 0 && db != nullptr ? to_sums : nullptr);
+             parts != nullptr ? Policy::assign : policy, to,
+             row_chunk == 0 && db != nullptr ? to_sums : nullptr);
   });
   if (parts != nullptr) {
     add_parts(context, parts, splits, 9 * plan.rows, plan.columns, policy, dw, plan.columns, db);

@@ -158,8 +158,8 @@ NNX_INLINE void transform_sums(const float* s, int64_t step, Vec<float> (&taps)[
   Vec<float> half[4][3];  // [column][row]
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
-    sums_pass(load(s + j * step), load(s + (4 + j) * step), load(s + (8 + j) * step), load(s + (12 + j) * step),
-              half[j]);
+    sums_pass(load(s + j * step), load(s + (4 + j) * step), load(s + (8 + j) * step),
+              load(s + (12 + j) * step), half[j]);
   }
 #pragma GCC unroll 3
   for (int i = 0; i < 3; ++i) {

@@ -38,6 +38,7 @@ struct Chunk {
   int64_t row0, rows, column0, columns;
   int64_t v_stride, d_stride;  // of transformed patches (tile, rows) and gradients (tile, columns)
   int64_t block;               // tiles
+  int64_t v_point, d_point;    // strides of points
   float *v, *d, *sums;         // [point][tile][row], [point][tile][column], [point][row][column]
 
   Chunk(const Plan& of, int64_t row_chunk, int64_t panel_chunk)
@@ -48,10 +49,12 @@ struct Chunk {
         columns(min_of(of.columns - column0, of.panel_chunk.height(panel_chunk) * kWidth)),
         v_stride(round_up(rows, kLanes<float>)),
         d_stride(round_up(columns, kWidth)),
-        block(kBlockBytes / (kPoints * (v_stride + d_stride) * int64_t{sizeof(float)})) {
+        block(kBlockBytes / (kPoints * (v_stride + d_stride) * int64_t{sizeof(float)})),
+        v_point(point_stride(block * v_stride)),
+        d_point(point_stride(block * d_stride)) {
     Arena arena(thread_scratch());
-    v = arena.take<float>(kPoints * block * v_stride);
-    d = arena.take<float>(kPoints * block * d_stride);
+    v = arena.take<float>(kPoints * v_point);
+    d = arena.take<float>(kPoints * d_point);
     sums = arena.take<float>(kPoints * rows * d_stride);
   }
 
@@ -77,7 +80,7 @@ struct Chunk {
   void add_block(int64_t tiles, bool resume) const {
     const Tiling row_tiles = tiles_of(rows, kTileRows);
     for (int64_t point = 0; point < kPoints; ++point) {
-      const ColumnSegment<float> segment{v + point * block * v_stride, d + point * block * d_stride, tiles};
+      const ColumnSegment<float> segment{v + point * v_point, d + point * d_point, tiles};
       ColumnOperand<float> operand{&segment, 1, 0, 0, v_stride, d_stride};
       for (int64_t tile = 0; tile < row_tiles.count; ++tile) {
         int64_t offsets[kTileRows];
@@ -119,13 +122,13 @@ struct Chunk {
     for (int64_t begin = tile0; begin < tile1; begin += block) {
       const int64_t tiles = min_of(block, tile1 - begin);
       for (int64_t t = 0; t < tiles; ++t, at.next()) {
-        transform_tile(plan.grid, at, x + row0, rows, v + t * v_stride, block * v_stride);
-        transform_dy(at, dy, d + t * d_stride, block * d_stride);
+        transform_tile(plan.grid, at, x + row0, rows, v + t * v_stride, v_point);
+        transform_dy(at, dy, d + t * d_stride, d_point);
       }
       if (db != nullptr) {
         // Point (1, 1) of a transformed tile is the sum of its four.
         for (int64_t c = 0; c < columns; c += kWidth) {
-          add_column_sums(d + 5 * block * d_stride + c, d_stride, tiles, min_of(kWidth, columns - c),
+          add_column_sums(d + 5 * d_point + c, d_stride, tiles, min_of(kWidth, columns - c),
                           db + column0 + c);
         }
       }

@@ -92,17 +92,20 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
   for_each(context, blocks.count * column_chunk.count, [&](int64_t chunk) {
     const int64_t block = chunk / column_chunk.count;
     const int64_t tile0 = blocks.begin(block), count = blocks.height(block);
+    const int64_t v_point = point_stride(count * stride), m_point = point_stride(count * kWidth);
     Arena arena(thread_scratch());
-    float* const v = arena.take<float>(kPoints * count * stride);  // [point][tile][channel]
-    float* const m = arena.take<float>(kPoints * count * kWidth);  // [point][tile][column of the panel]
+    float* const v = arena.take<float>(kPoints * v_point);         // [point][tile][channel]
+    float* const m = arena.take<float>(kPoints * m_point);         // [point][tile][column of the panel]
     auto* const rows = arena.take<const float*>(kPoints * count);  // of v
-    for (int64_t i = 0; i < kPoints * count; ++i) rows[i] = v + i * stride;
+    for (int64_t point = 0; point < kPoints; ++point) {
+      for (int64_t t = 0; t < count; ++t) rows[point * count + t] = v + point * v_point + t * stride;
+    }
     int64_t offsets[kTileRows];
     for (int64_t i = 0; i < kTileRows; ++i) offsets[i] = i * kWidth;
 
     Position at = grid.tile(tile0);
     for (int64_t t = 0; t < count; ++t, at.next()) {
-      transform_tile(grid, at, x, depth, v + t * stride, count * stride);
+      transform_tile(grid, at, x, depth, v + t * stride, v_point);
     }
     const Tiling row_tiles = tiles_of(count, kTileRows);
     for (int64_t panel = column_chunk.begin(chunk % column_chunk.count);
@@ -110,9 +113,10 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
       for (int64_t point = 0; point < kPoints; ++point) {
         const float* const b = u + (panel * kPoints + point) * depth * kWidth;
         for (int64_t tile = 0; tile < row_tiles.count; ++tile) {
-          const int64_t row = point * count + row_tiles.begin(tile);
-          const TileTarget<float> target{m + row * kWidth, offsets, kWidth, {}};
-          run_rows(row_tiles.height(tile), RowOperand<float>{rows + row, &depth, 1, b, kWidth}, target);
+          const int64_t t = row_tiles.begin(tile);
+          const TileTarget<float> target{m + point * m_point + t * kWidth, offsets, kWidth, {}};
+          const RowOperand<float> operand{rows + point * count + t, &depth, 1, b, kWidth};
+          run_rows(row_tiles.height(tile), operand, target);
         }
       }
       const int64_t column = panel * kWidth;
@@ -122,9 +126,9 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
       at = grid.tile(tile0);
       for (int64_t t = 0; t < count; ++t, at.next()) {
         if (target.columns <= kLanes<float>) {
-          finish_tile<1>(grid, at, columns, m + t * kWidth, count * kWidth, target);
+          finish_tile<1>(grid, at, columns, m + t * kWidth, m_point, target);
         } else {
-          finish_tile<kTileVectors>(grid, at, columns, m + t * kWidth, count * kWidth, target);
+          finish_tile<kTileVectors>(grid, at, columns, m + t * kWidth, m_point, target);
         }
       }
     }

@@ -7,6 +7,13 @@ namespace nnx::cpu::NNX_ISA {
 
 inline constexpr int kPoints = 16;  // of a transformed 4x4 patch
 
+// Elements between a point's array and the next point's: an odd number of cache lines, so that the 16 streams
+// of a transform do not meet in the same set of the cache.
+NNX_INLINE int64_t point_stride(int64_t elements) {
+  constexpr int64_t line = 16;
+  return (ceil_div(elements, line) | 1) * line;
+}
+
 // Images read in 4x4 patches two points apart, and the results' tiles of 2x2 points: one of each per tile.
 struct TileGrid {
   int64_t n, h, w, c;         // images read

@@ -25,12 +25,12 @@ int64_t workspace(const Conv2dShape& s) {
   const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
   const int64_t weights =
       gemm_columns_workspace(plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow));
-  int64_t most = max_of(forward, max_of(input, weights));
   if constexpr (sizeof(T) == 4) {
-    if (winograd_rows_pay(s)) most = max_of(most, winograd_rows_workspace(s));
-    if (winograd_columns_pay(s)) most = max_of(most, winograd_columns_workspace(s));
+    if (winograd_pays(s)) {
+      return max_of(winograd_rows_workspace(s), winograd_columns_workspace(s)) * int64_t{sizeof(T)};
+    }
   }
-  return most * static_cast<int64_t>(sizeof(T));
+  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
@@ -44,7 +44,7 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
     epilogue.activation = activation;
     if constexpr (sizeof(T) == 4) {
-      if (winograd_rows_pay(s)) return winograd_forward(context, s, x, w, y, epilogue);
+      if (winograd_pays(s)) return winograd_forward(context, s, x, w, y, epilogue);
     }
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
@@ -78,7 +78,7 @@ template <class T>
 void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
   if constexpr (sizeof(T) == 4) {
-    if (winograd_rows_pay(s)) {
+    if (winograd_pays(s)) {
       Epilogue<T> epilogue;
       epilogue.resume = policy == Policy::accumulate;
       epilogue.gradient = gradient;
@@ -114,7 +114,7 @@ template <class T>
 void backward_weights(Context& context, const Conv2dShape& s, const T* x, const T* dy, Policy policy, T* dw,
                       T* db) {
   if constexpr (sizeof(T) == 4) {
-    if (winograd_columns_pay(s)) return winograd_backward_weights(context, s, x, dy, policy, dw, db);
+    if (winograd_pays(s)) return winograd_backward_weights(context, s, x, dy, policy, dw, db);
   }
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {

@@ -117,7 +117,6 @@ struct Chunk {
            float* db) const {
     for (int64_t c = column0; db != nullptr && policy == Policy::assign && c < column0 + columns; ++c)
       db[c] = 0;
-    for (int64_t i = 0; tile0 == tile1 && i < kPoints * rows * d_stride; ++i) sums[i] = 0;
     Position at = plan.grid.tile(tile0);
     for (int64_t begin = tile0; begin < tile1; begin += block) {
       const int64_t tiles = min_of(block, tile1 - begin);
@@ -139,8 +138,6 @@ struct Chunk {
 };
 
 }  // namespace
-
-bool winograd_columns_pay(const Conv2dShape& s) { return is_winograd(s) && s.c >= 16 && s.o >= 16; }
 
 int64_t winograd_columns_workspace(const Conv2dShape& s) {
   const Plan plan(s);

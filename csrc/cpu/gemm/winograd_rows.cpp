@@ -12,8 +12,8 @@ constexpr int64_t kWidth = kTileColumns<float>;
 constexpr int64_t kFilterRun = 32;  // channels whose filters are transformed at a time
 
 // Of a transformed block of tiles; more tiles use each panel of filters more often.
-constexpr int64_t kBlockBytes = 640 << 10;
-constexpr int64_t kMaxBlockTiles = 4 * kTileRows;
+constexpr int64_t kBlockBytes = 400 << 10;
+constexpr int64_t kMaxBlockTiles = 24;
 
 // Rows of transformed tiles end in whole vectors, and do not follow each other at powers of two.
 int64_t row_stride(int64_t channels) { return round_up(channels, kLanes<float>) + kLanes<float>; }
@@ -136,10 +136,6 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
 }
 
 }  // namespace
-
-bool winograd_rows_pay(const Conv2dShape& s) {
-  return is_winograd(s) && s.c >= 16 && s.o >= 16 && s.c <= kBlockDepth<float> && s.o <= kBlockDepth<float>;
-}
 
 int64_t winograd_rows_workspace(const Conv2dShape& s) {
   return kPoints * max_of(s.c * round_up(s.o, kWidth), s.o * round_up(s.c, kWidth));

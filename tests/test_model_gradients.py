@@ -300,7 +300,7 @@ def test_convolutional_networks(rng, build):
 
 
 @pytest.mark.parametrize("kind", ["relu", "leaky_relu", "identity"])
-@pytest.mark.parametrize("width", [16, 32])
+@pytest.mark.parametrize("width", [16, 64])
 def test_convolutions_of_many_points_in_float32(rng, kind, width):
     """What float32 alone goes through, on whole numbers: the gradients of float64, to the last bit.
 
@@ -314,6 +314,7 @@ def test_convolutions_of_many_points_in_float32(rng, kind, width):
         return network.graph.conv2d(h, w, bias, 1, "same", 1, 1, kind, alpha)
 
     h = conv(network.x, network.parameter((3, 3, 8, width)), network.parameter((width,)))
+    h = conv(h, network.parameter((3, 3, width, width)), -1)
     a, b = conv(h, shared, network.parameter((width,))), conv(h, shared, -1)
     h = network.graph.add(network.graph.add(a, b), h)
     output = network.conv(h, 9, (3, 3))

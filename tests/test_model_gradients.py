@@ -53,10 +53,10 @@ class Network:
         variance = self.parameter(channels, 0.5, 1.5, trainable=False)
         return self.graph.batch_norm(x, gamma, beta, mean, variance, 0.9, 1e-5)
 
-    def program(self, output, loss, batch=BATCH, seed=5):
+    def program(self, output, loss, batch=BATCH, seed=5, dtype="float64"):
         names = [f"p{i}" for i in range(len(self.values))]
         shapes = [value.shape for value in self.values]
-        self.parameters = _core.Parameters(names, shapes, self.trainable, dtype="float64")
+        self.parameters = _core.Parameters(names, shapes, self.trainable, dtype=dtype)
         for i, value in enumerate(self.values):
             self.parameters.set(i, value)
         return _core.Program(
@@ -297,6 +297,43 @@ def test_convolutional_networks(rng, build):
     network = Network(IMAGE, rng)
     output = build(network)
     check(network, output, MSE, *data(rng, network, output, IMAGE, MSE))
+
+
+@pytest.mark.parametrize("kind", ["relu", "leaky_relu", "identity"])
+@pytest.mark.parametrize("width", [16, 64])
+def test_convolutions_of_many_points_in_float32(rng, kind, width):
+    """What float32 alone goes through, on whole numbers: the gradients of float64, to the last bit.
+
+    One array of weights is used by two layers, and one activation is read by three: gradients of both are summed.
+    """
+    network = Network((9, 10, 8), rng)
+    alpha = 0.5 if kind == "leaky_relu" else 0.0
+    shared = network.parameter((3, 3, width, width))
+
+    def conv(h, w, bias):
+        return network.graph.conv2d(h, w, bias, 1, "same", 1, 1, kind, alpha)
+
+    h = conv(network.x, network.parameter((3, 3, 8, width)), network.parameter((width,)))
+    h = conv(h, network.parameter((3, 3, width, width)), -1)
+    a, b = conv(h, shared, network.parameter((width,))), conv(h, shared, -1)
+    h = network.graph.add(network.graph.add(a, b), h)
+    output = network.conv(h, 9, (3, 3))
+    # Some three inputs to an output: sums stay far below the 2^22 up to which Winograd's are exact.
+    network.values = [
+        rng.choice((-1, 1), v.shape) * (rng.random(v.shape) < 3 / np.prod((1, *v.shape[:-1])))
+        for v in network.values
+    ]
+    x = rng.integers(-1, 2, (BATCH, 9, 10, 8))
+    y = rng.integers(-2, 3, (BATCH, *network.graph.shape(output)))
+    loss = {"kind": "half_sum_squared_error", "targets": "values", "reduction": "sum"}
+    gradients = {}
+    for dtype in ("float32", "float64"):
+        program = network.program(output, loss, dtype=dtype)
+        program.train_step(x.astype(dtype), y.astype(dtype), None, 0.0, 3)
+        gradients[dtype] = [network.parameters.get(i, "gradient") for i in range(len(network.values))]
+    for i, (got, want) in enumerate(zip(gradients["float32"], gradients["float64"], strict=True)):
+        assert np.any(want)
+        np.testing.assert_array_equal(got, want, err_msg=f"parameter {i}")
 
 
 LOSSES = [

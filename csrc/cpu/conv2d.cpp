@@ -8,6 +8,7 @@
 #include "cpu/gemm/image_rows.h"
 #include "cpu/gemm/patch_rows.h"
 #include "cpu/gemm/patch_source.h"
+#include "cpu/gemm/winograd.h"
 
 namespace nnx::cpu::NNX_ISA {
 namespace {
@@ -26,6 +27,11 @@ int64_t workspace(const Conv2dShape& s) {
   const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
   const int64_t weights =
       gemm_columns_workspace(plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow));
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_pays(s)) {
+      return max_of(winograd_rows_workspace(s), winograd_columns_workspace(s)) * int64_t{sizeof(T)};
+    }
+  }
   const int64_t image = reads_image(s, nullptr, kBlockDepth<T>) ? image_weights_workspace<T>(s) : 0;
   return max_of(max_of(forward, input), max_of(weights, image)) * static_cast<int64_t>(sizeof(T));
 }
@@ -43,6 +49,9 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     Epilogue<T> epilogue;
     epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
     epilogue.activation = activation;
+    if constexpr (sizeof(T) == 4) {
+      if (winograd_pays(s)) return winograd_forward(context, s, x, w, y, epilogue);
+    }
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
     if (gathers(s, kBlockDepth<T>)) {
@@ -84,6 +93,14 @@ void clear_unreached(Context& context, const WindowRows<T>& rows, int64_t channe
 template <class T>
 void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_pays(s)) {
+      Epilogue<T> epilogue;
+      epilogue.resume = policy == Policy::accumulate;
+      epilogue.gradient = gradient;
+      return winograd_backward_input(context, s, dy, w, dx, epilogue);
+    }
+  }
   const Extents e = extents_of(s);
   for (int64_t phase_h = 0; phase_h < min_of(s.stride_h, s.h); ++phase_h) {
     const WindowAxis vertical = gradient_axis(phase_h, s.h, s.oh, s.kh, s.stride_h, s.pad_top, s.dilation_h);
@@ -114,6 +131,9 @@ void backward_weights(Context& context, const Conv2dShape& s, const T* x, const 
                       T* db) {
   if (reads_image(s, nullptr, kBlockDepth<T>)) {
     return image_weights(context, s, ImageGradient<T>{nullptr, dy, nullptr}, x, policy, dw, db);
+  }
+  if constexpr (sizeof(T) == 4) {
+    if (winograd_pays(s)) return winograd_backward_weights(context, s, x, dy, policy, dw, db);
   }
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {

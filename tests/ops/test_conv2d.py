@@ -54,6 +54,19 @@ NAMED = {
     "many output pixels": case(3, 40, 40, 3, 3, 3, 5),
     "many output pixels, split": case(2, 40, 40, 12, 3, 3, 8, padding=1),
     "batch of many": case(33, 4, 4, 2, 3, 3, 5, padding=1),
+    # 3x3 windows and many points, where float32 goes by Winograd's transforms
+    "tiles": case(2, 14, 16, 32, 3, 3, 64, padding=1),
+    "tiles of odd images": case(3, 13, 11, 24, 3, 3, 40, padding="same"),
+    "tiles of one row": case(6, 3, 20, 9, 3, 3, 10),
+    "tiles of one column": case(6, 20, 2, 16, 3, 3, 32, padding=((0, 0), (1, 0))),
+    "tiles of one point": case(50, 3, 3, 16, 3, 3, 33),
+    "tiles without padding": case(2, 15, 12, 33, 3, 3, 17),
+    "tiles with wide padding": case(1, 14, 11, 9, 3, 3, 70, padding=((2, 3), (4, 0))),
+    "tiles of many channels": case(1, 14, 14, 200, 3, 3, 130, padding=1),
+    "tiles of most channels": case(3, 7, 7, 512, 3, 3, 16, padding=1),
+    "tiles of most filters": case(3, 7, 7, 16, 3, 3, 512, padding=1),
+    "tiles of too many channels": case(3, 7, 7, 513, 3, 3, 8, padding=1),
+    "tiles, their sums split": case(5, 30, 29, 16, 3, 3, 20, padding=1),
 }
 
 
@@ -112,12 +125,33 @@ def test_every_remainder_of_channels(run, rng, fill):
         check(run, rng, *case(1, 4, 5, c, 2, 3, 5), "float32", fill)
 
 
+@pytest.mark.parametrize("fill", FILLS)
+def test_every_remainder_of_channels_of_tiles(run, rng, fill):
+    for c in range(8, 36):
+        check(run, rng, *case(3, 7, 8, c, 3, 3, 43 - c, padding=1), "float32", fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_every_padding_of_tiles(run, rng, fill):
+    for top, left in np.ndindex(4, 4):
+        padding = ((top, (left + 1) % 3), (left, (2 * top) % 3))
+        check(run, rng, *case(2, 12 + top, 15 - left, 8, 3, 3, 9, padding=padding), "float32", fill)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
     "activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
 )
 def test_fused_activation(run, rng, activation, dtype):
-    for name in ("lenet 1", "1x1", "depthwise", "groups of odd size", "dilated and strided"):
+    for name in (
+        "lenet 1",
+        "1x1",
+        "depthwise",
+        "groups of odd size",
+        "dilated and strided",
+        "tiles of odd images",
+        "tiles",
+    ):
         x_shape, w_shape, options = NAMED[name]
         x, w, b = draw(rng, x_shape, dtype), draw(rng, w_shape, dtype) / 8, draw(rng, w_shape[-1:], dtype)
         fused = run.conv2d(x, w, b, activation=activation, **options)
@@ -157,6 +191,18 @@ def test_nan_stays_in_its_window(run, rng):
     touched = np.zeros((2, 7, 7, 18), bool)
     touched[1, 2:5, 2:5] = True
     np.testing.assert_array_equal(np.isnan(run.conv2d(x, w, padding="same")), touched)
+
+
+def test_nan_stays_in_its_tiles(run, rng):
+    """By Winograd's transforms it spreads over the tiles of 2x2 points that it touches, and no further."""
+    x, w = draw(rng, (2, 15, 14, 16)), draw(rng, (3, 3, 16, 18))
+    x[1, 7, 6, 11] = np.nan
+    window, tiles = np.zeros((2, 2, 15, 14, 18), bool)
+    window[1, 6:9, 5:8] = True
+    tiles[1, 6:10, 4:8] = True
+    found = np.isnan(run.conv2d(x, w, padding="same"))
+    assert not np.any(window & ~found)
+    assert not np.any(found & ~tiles)
 
 
 def test_non_contiguous_arguments(rng):

@@ -128,6 +128,22 @@ void columns_chunk(const Source& source, const T* dy, int64_t dy_stride, const C
   }
 }
 
+// The second, ordered pass over the splits' parts (rows + 1, columns), whose last row is their column sums.
+template <class T>
+void add_parts(Context& context, const T* parts, int64_t splits, int64_t rows, int64_t columns, Policy policy,
+               T* dw, int64_t dw_stride, T* db) {
+  for_each(context, rows + 1, [&](int64_t row) {
+    T* const to = row < rows ? dw + row * dw_stride : db;
+    if (to == nullptr) return;
+    const T* const from = parts + row * columns;
+    for_vectors<T>(0, columns, [&](int64_t i, int64_t n) {
+      Vec<T> sum = policy == Policy::accumulate ? load_some(to + i, n) : Vec<T>{};
+      for (int64_t s = 0; s < splits; ++s) sum += load_some(from + s * (rows + 1) * columns + i, n);
+      store_some(to + i, sum, n);
+    });
+  });
+}
+
 // dw (rows, columns), rows dw_stride apart, and db (columns), which may be null.
 template <class T, class Source>
 void gemm_columns(Context& context, const ColumnsPlan& plan, const Source& source, const T* dy,
@@ -159,19 +175,7 @@ void gemm_columns(Context& context, const ColumnsPlan& plan, const Source& sourc
                   column_chunk.begin(c), column_chunk.begin(c + 1), split.begin(s), split.begin(s + 1),
                   add && parts == nullptr, to, parts != nullptr ? plan.columns : dw_stride, to_sums);
   });
-  if (parts == nullptr) return;
-
-  // The second, ordered pass over the splits' parts; the last row of a part is its column sums.
-  for_each(context, plan.rows + 1, [&](int64_t row) {
-    T* const to = row < plan.rows ? dw + row * dw_stride : db;
-    if (to == nullptr) return;
-    const T* const from = parts + row * plan.columns;
-    for_vectors<T>(0, plan.columns, [&](int64_t i, int64_t n) {
-      Vec<T> sum = add ? load_some(to + i, n) : Vec<T>{};
-      for (int64_t s = 0; s < splits; ++s) sum += load_some(from + s * part + i, n);
-      store_some(to + i, sum, n);
-    });
-  });
+  if (parts != nullptr) add_parts(context, parts, splits, plan.rows, plan.columns, policy, dw, dw_stride, db);
 }
 
 }  // namespace nnx::cpu::NNX_ISA

@@ -1,0 +1,42 @@
+// Winograd's minimal filtering F(2x2, 3x3) (Winograd 1980; Lavin and Gray 2016) for float32 convolutions with
+// 3x3 windows, stride 1: a tile of 2x2 output points from a 4x4 patch takes 16 products per pair of channels
+// where the definition takes 36.
+//
+//   forward, input gradient   y  = Aᵀ [ (G w Gᵀ) . (Bᵀ d B) ] A      summed over input channels
+//   weight gradient           dw = Gᵀ [ (A dy Aᵀ) . (Bᵀ d B) ] G     summed over tiles
+//
+// Each of the 16 points of [ ] is a matrix product of its own, by the micro-kernels. The only factors are 1/2
+// and 1/4, so whole numbers stay exact.
+#pragma once
+
+#include "cpu/gemm/epilogue.h"
+#include "kernels/conv2d.h"
+
+namespace nnx::cpu::NNX_ISA {
+
+// Where it pays, by shape alone. Measured with AVX-512 and AVX2, one thread: below 48 tiles the transforms of
+// the filters outweigh the products saved, with fewer than 8 channels those of the images.
+inline constexpr int64_t kMinTiles = 48, kMinChannels = 8;
+
+// A sum over more channels is better cut into blocks, for precision (kBlockDepth).
+inline constexpr int64_t kMaxChannels = 512;
+
+NNX_INLINE bool winograd_pays(const Conv2dShape& s) {
+  const bool small = s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1;
+  return small && s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1 &&
+         min_of(s.c, s.o) >= kMinChannels && max_of(s.c, s.o) <= kMaxChannels &&
+         s.n * ceil_div(s.oh, 2) * ceil_div(s.ow, 2) >= kMinTiles;
+}
+
+// Elements of workspace, of the first two passes and of the last.
+int64_t winograd_rows_workspace(const Conv2dShape&);
+int64_t winograd_columns_workspace(const Conv2dShape&);
+
+void winograd_forward(Context&, const Conv2dShape&, const float* x, const float* w, float* y,
+                      const Epilogue<float>&);
+void winograd_backward_input(Context&, const Conv2dShape&, const float* dy, const float* w, float* dx,
+                             const Epilogue<float>&);
+void winograd_backward_weights(Context&, const Conv2dShape&, const float* x, const float* dy, Policy,
+                               float* dw, float* db);
+
+}  // namespace nnx::cpu::NNX_ISA

@@ -126,6 +126,8 @@ FAULTS = [
     fault("gemm/image_columns.h", "if (!covered || count < width) {", "if (count < width) {", "points outside the windows keep an old gradient", POOLED),
     fault("gemm/image_columns.h", "target.epilogue.resume = item > begin;", "target.epilogue.resume = item > 0;", "later splits add to what was there", CONV),
     fault("conv2d.cpp", "pool.stride_h >= pool.kh &&", "", "pools that share rows fused", POOLED),
+    fault("gemm/winograd_rows.cpp", "points, 2 * (at.i * grid.ow + at.j),", "points, at.i * grid.ow + at.j,", "positions of tiles taken for those of points", POOLED),
+    fault("gemm/winograd_rows.cpp", "if (at.i >= pool.oh || at.j >= pool.ow) return;", "if (at.i >= pool.oh) return;", "half a window pooled at the right edge", POOLED),
     fault("gemm/patch_source.h", "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w + 1 : 0;", "const int64_t outside = w0 < s.w ? (s.w - 1 - w0) / s.stride_w : 0;", "last output column missing in dw", CONV),
     fault("gemm/patch_source.h", "const int64_t inside = w0 < 0 ? ceil_div(-w0, s.stride_w) : 0;", "const int64_t inside = w0 < 0 ? -w0 / s.stride_w : 0;", "left padding rounded down under a stride", CONV),
     fault("gemm/patch_source.h", "line / parts * s.ow + line % parts * kLine;", "line / parts * s.ow;", "pieces of wide rows start at the row", CONV),

@@ -50,7 +50,7 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
     epilogue.bias = b != nullptr ? b + g * e.outputs : nullptr;
     epilogue.activation = activation;
     if constexpr (sizeof(T) == 4) {
-      if (winograd_pays(s)) return winograd_forward(context, s, x, w, y, epilogue);
+      if (winograd_pays(s)) return winograd_forward(context, s, nullptr, x, w, y, nullptr, epilogue);
     }
     const MatrixColumns<T> columns{w + g * e.outputs, s.o};
     const int64_t rows = s.n * s.oh * s.ow;
@@ -65,16 +65,32 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
 }
 
 // Windows that share no point of the layer's output and lie inside it.
+bool apart(const Conv2dShape& s, const Pool2dShape& pool) {
+  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh && pool.stride_w >= pool.kw &&
+         (pool.oh - 1) * pool.stride_h + pool.kh <= s.oh && (pool.ow - 1) * pool.stride_w + pool.kw <= s.ow;
+}
+
+template <class T>
+bool pools_weights(const Conv2dShape& s, const Pool2dShape& pool) {
+  return apart(s, pool) && reads_image(s, nullptr, kBlockDepth<T>) && reads_image(s, &pool, kBlockDepth<T>);
+}
+
 template <class T>
 bool pools(const Conv2dShape& s, const Pool2dShape& pool) {
-  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh && pool.stride_w >= pool.kw &&
-         (pool.oh - 1) * pool.stride_h + pool.kh <= s.oh && (pool.ow - 1) * pool.stride_w + pool.kw <= s.ow &&
-         reads_image(s, nullptr, kBlockDepth<T>) && reads_image(s, &pool, kBlockDepth<T>);
+  return pools_weights<T>(s, pool) || (sizeof(T) == 4 && apart(s, pool) && winograd_pools(s, pool));
 }
 
 template <class T>
 void forward_pooled(Context& context, const Conv2dShape& s, const Pool2dShape& pool, const T* x, const T* w,
                     const T* b, Activation activation, T* y, int32_t* index) {
+  if constexpr (sizeof(T) == 4) {
+    if (!pools_weights<T>(s, pool)) {
+      Epilogue<T> epilogue;
+      epilogue.bias = b;
+      epilogue.activation = activation;
+      return winograd_forward(context, s, &pool, x, w, y, index, epilogue);
+    }
+  }
   image_forward(context, s, &pool, x, w, b, activation, y, index);
 }
 
@@ -154,8 +170,8 @@ void backward_weights_pooled(Context& context, const Conv2dShape& s, const Pool2
 
 template <class T>
 void fill(kernels::Conv2dKernels<T>& table) {
-  table = {workspace<T>, forward<T>,        backward_input<T>,         backward_weights<T>,
-           pools<T>,     forward_pooled<T>, backward_weights_pooled<T>};
+  table = {workspace<T>, forward<T>,        backward_input<T>, backward_weights<T>,
+           pools<T>,     forward_pooled<T>, pools_weights<T>,  backward_weights_pooled<T>};
 }
 
 template void fill(kernels::Conv2dKernels<float>&);

@@ -33,10 +33,10 @@ NNX_INLINE IntVec<T> every_lane(int64_t position) {
   return IntVec<T>{} + static_cast<typename Simd<T>::Int>(position);
 }
 
-// A window of kh x kw points of c channels, the points `point` apart and the rows of the image `width`
-// points.
+// A window of kh x kw points of c channels. In memory points are `point` apart and rows `row`; positions
+// count along an image `width` points wide.
 struct MaxWindow {
-  int64_t kh, kw, width, c, point;
+  int64_t kh, kw, width, c, point, row;
 };
 
 // y (c) = maxima over the window whose first point is x, and index (c) = their positions, of which the first
@@ -48,11 +48,10 @@ NNX_INLINE void max_window(const MaxWindow& window, const T* x, int64_t first, T
     IntVec<T> where = every_lane<T>(first);
     for (int64_t i = 0; i < window.kh; ++i) {
       for (int64_t j = 0; j < window.kw; ++j) {
-        const int64_t at = i * window.width + j;
-        const Vec<T> v = load_some(x + at * window.point + c, lanes);
+        const Vec<T> v = load_some(x + i * window.row + j * window.point + c, lanes);
         const IntVec<T> wins = ~(v <= best) & (best == best);
         best = wins ? v : best;
-        where = wins ? every_lane<T>(first + at) : where;
+        where = wins ? every_lane<T>(first + i * window.width + j) : where;
       }
     }
     store_some(y + c, best, lanes);

@@ -39,7 +39,8 @@ static void max_forward(Context& context, const Pool2dShape& s, const T* x, T* y
     const int64_t row = (n * s.oh + i) * s.ow;
     const auto run = [&](int64_t j, int64_t count, const Window& window) {
       const int64_t first = window.top * s.w + window.left, out = (row + j) * s.c;
-      const MaxWindow points{window.bottom - window.top, window.right - window.left, s.w, s.c, s.c};
+      const MaxWindow points{
+          window.bottom - window.top, window.right - window.left, s.w, s.c, s.c, s.w * s.c};
       max_row(points, s.stride_w, count, image + first * s.c, first, y + out,
               index != nullptr ? index + out : nullptr, s.c);
     };

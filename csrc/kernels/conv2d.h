@@ -35,7 +35,9 @@ struct Conv2dKernels {
   // y, index (n, pool.oh, pool.ow, o) = max_forward(forward(x)); index may be null
   void (*forward_pooled)(Context&, const Conv2dShape&, const Pool2dShape&, const T* x, const T* w, const T* b,
                          Activation, T* y, int32_t* index);
-  // As backward_weights, from the gradient of the pool's output (n, pool.oh, pool.ow, o).
+  // Optional: as backward_weights, where pools_weights says so, from the gradient of the pool's output (n,
+  // pool.oh, pool.ow, o).
+  bool (*pools_weights)(const Conv2dShape&, const Pool2dShape&);
   void (*backward_weights_pooled)(Context&, const Conv2dShape&, const Pool2dShape&, const T* x, const T* dy,
                                   const int32_t* index, Policy, T* dw, T* db);
 };

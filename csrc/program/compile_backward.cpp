@@ -154,8 +154,11 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
 // of the pool's output.
 template <class T>
 bool Compiler<T>::keeps_pooled_gradient(const Op& op) const {
-  return op.kind == NodeKind::conv2d && pool_behind(op) >= 0 &&
-         !values_[static_cast<size_t>(op.inputs[0])].wants_gradient;
+  if (op.kind != NodeKind::conv2d || table_.conv2d.pools_weights == nullptr) return false;
+  if (values_[static_cast<size_t>(op.inputs[0])].wants_gradient) return false;
+  const int pool = pool_behind(op);
+  return pool >= 0 &&
+         table_.conv2d.pools_weights(conv2d_shape_of(op), pool2d_shape_of(ops_[static_cast<size_t>(pool)]));
 }
 
 template <class T>

@@ -148,7 +148,7 @@ void image_forward(Context& context, const Conv2dShape& s, const Pool2dShape* po
           for (int64_t p = 0; p < rows * s.ow; ++p) copy_run(rows_of_panel + p * width, count, out + p * s.o);
           continue;
         }
-        const MaxWindow window{pool->kh, pool->kw, s.ow, count, width};
+        const MaxWindow window{pool->kh, pool->kw, s.ow, count, width, s.ow * width};
         for (int64_t u = unit; u < unit + units; ++u) {
           const int64_t to = (n * pool->oh + u) * pool->ow * s.o + column;
           max_row(window, pool->stride_w, pool->ow, rows_of_panel + (u - unit) * plan.step * s.ow * width,

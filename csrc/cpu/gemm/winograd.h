@@ -32,8 +32,15 @@ NNX_INLINE bool winograd_pays(const Conv2dShape& s) {
 int64_t winograd_rows_workspace(const Conv2dShape&);
 int64_t winograd_columns_workspace(const Conv2dShape&);
 
-void winograd_forward(Context&, const Conv2dShape&, const float* x, const float* w, float* y,
-                      const Epilogue<float>&);
+// A tile of the output is a window of 2 x 2 pools, so these can be taken on the way out.
+NNX_INLINE bool winograd_pools(const Conv2dShape& s, const Pool2dShape& pool) {
+  return winograd_pays(s) && pool.kh == 2 && pool.kw == 2 && pool.stride_h == 2 && pool.stride_w == 2;
+}
+
+// y (n, oh, ow, o); with a pool that lies inside it, y and index (n, pool->oh, pool->ow, o), index may be
+// null.
+void winograd_forward(Context&, const Conv2dShape&, const Pool2dShape* pool, const float* x, const float* w,
+                      float* y, int32_t* index, const Epilogue<float>&);
 void winograd_backward_input(Context&, const Conv2dShape&, const float* dy, const float* w, float* dx,
                              const Epilogue<float>&);
 void winograd_backward_weights(Context&, const Conv2dShape&, const float* x, const float* dy, Policy,

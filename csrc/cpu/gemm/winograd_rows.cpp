@@ -3,6 +3,7 @@
 #include "cpu/gemm/pack.h"
 #include "cpu/gemm/winograd.h"
 #include "cpu/gemm/winograd_transforms.h"
+#include "cpu/max_window.h"
 #include "cpu/parallel.h"
 
 namespace nnx::cpu::NNX_ISA {
@@ -48,16 +49,22 @@ void transform_filters(Context& context, const float* w, int64_t depth, int64_t 
   });
 }
 
-// One tile of a panel, from m [point][tile][kWidth], through the epilogue.
+// The four points of a tile, from m [point][tile][kWidth].
 template <int V>
-NNX_INLINE void finish_tile(const TileGrid& grid, const Position& at, int64_t columns, const float* m,
-                            int64_t step, TileTarget<float> target) {
-  Vec<float> y[4][V];
+NNX_INLINE void sums_of_tile(const float* m, int64_t step, Vec<float> (&y)[4][V]) {
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     transform_products([&](int point) { return load(m + point * step + v * kLanes<float>); }, y[0][v],
                        y[1][v], y[2][v], y[3][v]);
   }
+}
+
+// One tile of a panel through the epilogue.
+template <int V>
+NNX_INLINE void finish_tile(const TileGrid& grid, const Position& at, int64_t columns, const float* m,
+                            int64_t step, TileTarget<float> target) {
+  Vec<float> y[4][V];
+  sums_of_tile<V>(m, step, y);
   const int64_t i = 2 * at.i, j = 2 * at.j, first = ((at.n * grid.oh + i) * grid.ow + j) * columns;
   const int64_t offsets[4] = {first, first + columns, first + grid.ow * columns,
                               first + (grid.ow + 1) * columns};
@@ -77,9 +84,34 @@ NNX_INLINE void finish_tile(const TileGrid& grid, const Position& at, int64_t co
   }
 }
 
-// result (n, oh, ow, columns) = x (n, h, w, c) * filters
+// The maxima of tiles, (n, oh, ow, columns), and their positions, which may be null.
+struct TilePool {
+  int64_t oh, ow;
+  float* y;
+  int32_t* index;
+};
+
+// One tile of a panel through the epilogue to its maximum.
+template <int V>
+NNX_INLINE void pool_tile(const TileGrid& grid, const Position& at, int64_t columns, int64_t column,
+                          const float* m, int64_t step, TileTarget<float> target, const TilePool& pool) {
+  if (at.i >= pool.oh || at.j >= pool.ow) return;
+  constexpr int64_t point = V * kLanes<float>;
+  const int64_t offsets[4] = {0, point, 2 * point, 3 * point};
+  float points[4 * point];
+  Vec<float> y[4][V];
+  sums_of_tile<V>(m, step, y);
+  target.result = points;
+  target.row_offsets = offsets;
+  write_tile<float, 4, V>(y, target);
+  const int64_t to = ((at.n * pool.oh + at.i) * pool.ow + at.j) * columns + column;
+  max_window<float>({2, 2, grid.ow, target.columns, point, 2 * point}, points, 2 * (at.i * grid.ow + at.j),
+                    pool.y + to, pool.index != nullptr ? pool.index + to : nullptr);
+}
+
+// result (n, oh, ow, columns) = x (n, h, w, c) * filters, or with a pool its maxima.
 void winograd_rows(Context& context, const TileGrid& grid, const float* x, const float* w, bool flipped,
-                   int64_t columns, float* result, const Epilogue<float>& epilogue) {
+                   int64_t columns, float* result, const TilePool* pool, const Epilogue<float>& epilogue) {
   const int64_t depth = grid.c, stride = row_stride(depth), panels = ceil_div(columns, kWidth);
   if (grid.tiles() == 0) return;
   float* const u = static_cast<float*>(context.workspace);
@@ -120,15 +152,22 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
         }
       }
       const int64_t column = panel * kWidth;
-      TileTarget<float> target{result + column, nullptr, min_of(kWidth, columns - column), epilogue};
+      TileTarget<float> target{result != nullptr ? result + column : nullptr, nullptr,
+                               min_of(kWidth, columns - column), epilogue};
       if (epilogue.bias != nullptr) target.epilogue.bias += column;
       if (epilogue.gradient.saved != nullptr) target.epilogue.gradient.saved += column;
       at = grid.tile(tile0);
       for (int64_t t = 0; t < count; ++t, at.next()) {
-        if (target.columns <= kLanes<float>) {
-          finish_tile<1>(grid, at, columns, m + t * kWidth, m_point, target);
+        const float* const sums = m + t * kWidth;
+        const bool narrow = target.columns <= kLanes<float>;
+        if (pool != nullptr && narrow) {
+          pool_tile<1>(grid, at, columns, column, sums, m_point, target, *pool);
+        } else if (pool != nullptr) {
+          pool_tile<kTileVectors>(grid, at, columns, column, sums, m_point, target, *pool);
+        } else if (narrow) {
+          finish_tile<1>(grid, at, columns, sums, m_point, target);
         } else {
-          finish_tile<kTileVectors>(grid, at, columns, m + t * kWidth, m_point, target);
+          finish_tile<kTileVectors>(grid, at, columns, sums, m_point, target);
         }
       }
     }
@@ -141,16 +180,18 @@ int64_t winograd_rows_workspace(const Conv2dShape& s) {
   return kPoints * max_of(s.c * round_up(s.o, kWidth), s.o * round_up(s.c, kWidth));
 }
 
-void winograd_forward(Context& context, const Conv2dShape& s, const float* x, const float* w, float* y,
-                      const Epilogue<float>& epilogue) {
+void winograd_forward(Context& context, const Conv2dShape& s, const Pool2dShape* pool, const float* x,
+                      const float* w, float* y, int32_t* index, const Epilogue<float>& epilogue) {
   const TileGrid grid{s.n, s.h, s.w, s.c, s.pad_top, s.pad_left, s.oh, s.ow};
-  winograd_rows(context, grid, x, w, false, s.o, y, epilogue);
+  if (pool == nullptr) return winograd_rows(context, grid, x, w, false, s.o, y, nullptr, epilogue);
+  const TilePool maxima{pool->oh, pool->ow, y, index};
+  winograd_rows(context, grid, x, w, false, s.o, nullptr, &maxima, epilogue);
 }
 
 void winograd_backward_input(Context& context, const Conv2dShape& s, const float* dy, const float* w,
                              float* dx, const Epilogue<float>& epilogue) {
   const TileGrid grid{s.n, s.oh, s.ow, s.o, 2 - s.pad_top, 2 - s.pad_left, s.h, s.w};
-  winograd_rows(context, grid, dy, w, true, s.c, dx, epilogue);
+  winograd_rows(context, grid, dy, w, true, s.c, dx, nullptr, epilogue);
 }
 
 }  // namespace nnx::cpu::NNX_ISA

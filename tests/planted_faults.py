@@ -157,6 +157,11 @@ FAULTS = [
     fault("gemm/winograd_columns.cpp", "parts != nullptr ? Policy::assign : policy, to,", "Policy::assign, to,", "gradients of shared filters not added up", GRADIENTS),
     fault("conv2d.cpp", "epilogue.resume = policy == Policy::accumulate;\n      epilogue.gradient = gradient;\n      return", "epilogue.gradient = gradient;\n      return",
           "gradients of a shared input not added up", GRADIENTS),
+    fault("depthwise.h", "const int64_t begin = from < 0 ? ceil_div(-from, dilation) : 0;", "const int64_t begin = from < 0 ? -from / dilation : 0;", "a tap in front of the image read", CONV),
+    fault("depthwise.h", "min_of(kernel, (extent - 1 - from) / dilation + 1)", "min_of(kernel, (extent - from) / dilation + 1)", "a tap behind the image read", CONV),
+    fault("depthwise.h", "h % s.stride_h != 0", "false", "input gradient spread over the points between strides", CONV),
+    fault("depthwise.h", "add(taps, total);", "add(taps - 1, total);", "bias gradient added to the last tap", CONV),
+    fault("depthwise.h", "activation_gradient<decltype(kind)::value, T>(sum, saved, alpha)", "sum", "activation's gradient left out", GRADIENTS),
     # Element-wise families
     fault("activate.h", "return x <= 0 ? x * alpha : x;", "return x * alpha;", "leaky on both sides", "ops/test_activation.py"),
     fault("activate.h", "return x <= 0 ? Vec<T>{} : x;", "return x > 0 ? x : Vec<T>{};", "ReLU swallows NaN", "test_extremes.py"),

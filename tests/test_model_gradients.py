@@ -231,6 +231,12 @@ def conv_all_options(n):
     return flat(n, n.conv(h, 3, (2, 2), dilation=(1, 2), padding="same", bias=False))
 
 
+def conv_depthwise(n):
+    h = n.conv(n.x, 20, (1, 1), activation="relu")
+    h = n.conv(h, 20, (3, 3), padding="same", groups=20, activation="tanh")
+    return flat(n, n.conv(h, 20, (3, 3), strides=2, padding=1, groups=20, bias=False))
+
+
 def conv_gelu(n):
     return flat(n, n.conv(n.x, 4, (3, 3), padding="same", activation="gelu"))
 
@@ -287,7 +293,8 @@ def concat_of_rows(n):
 
 
 IMAGES = [
-    conv_plain, conv_all_options, conv_gelu, conv_pools, conv_overlapping, conv_global, conv_residual, conv_norms,
+    conv_plain, conv_all_options, conv_depthwise, conv_gelu, conv_pools, conv_overlapping, conv_global, conv_residual,
+    conv_norms,
     conv_branches, conv_shared, conv_normalized, inner_normalized, concat_of_rows,
 ]  # fmt: skip
 

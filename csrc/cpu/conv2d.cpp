@@ -1,5 +1,6 @@
 #include "kernels/conv2d.h"
 
+#include "cpu/depthwise.h"
 #include "cpu/fill.h"
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
@@ -22,6 +23,7 @@ Extents extents_of(const Conv2dShape& s) { return {s.c / s.groups, s.o / s.group
 
 template <class T>
 int64_t workspace(const Conv2dShape& s) {
+  if (is_depthwise(s)) return depthwise_workspace(s) * static_cast<int64_t>(sizeof(T));
   const Extents e = extents_of(s);
   const int64_t forward = gemm_rows_workspace<T>(s.n * s.oh * s.ow, e.outputs, e.taps * e.inputs);
   const int64_t input = gemm_rows_workspace<T>(s.n * s.h * s.w, e.inputs, e.taps * e.outputs);
@@ -42,6 +44,7 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
   if (reads_image(s, nullptr, kBlockDepth<T>)) {
     return image_forward(context, s, nullptr, x, w, b, activation, y, nullptr);
   }
+  if (is_depthwise(s)) return depthwise_forward(context, s, x, w, b, activation, y);
   const Extents e = extents_of(s);
   const WindowAxis vertical = forward_axis(s.oh, s.h, s.kh, s.stride_h, s.pad_top, s.dilation_h);
   const WindowAxis horizontal = forward_axis(s.ow, s.w, s.kw, s.stride_w, s.pad_left, s.dilation_w);
@@ -109,6 +112,7 @@ void clear_unreached(Context& context, const WindowRows<T>& rows, int64_t channe
 template <class T>
 void backward_input(Context& context, const Conv2dShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
+  if (is_depthwise(s)) return depthwise_backward_input(context, s, dy, w, gradient, policy, dx);
   if constexpr (sizeof(T) == 4) {
     if (winograd_pays(s)) {
       Epilogue<T> epilogue;
@@ -151,6 +155,7 @@ void backward_weights(Context& context, const Conv2dShape& s, const T* x, const 
   if constexpr (sizeof(T) == 4) {
     if (winograd_pays(s)) return winograd_backward_weights(context, s, x, dy, policy, dw, db);
   }
+  if (is_depthwise(s)) return depthwise_backward_weights(context, s, x, dy, policy, dw, db);
   const Extents e = extents_of(s);
   for (int64_t g = 0; g < s.groups; ++g) {
     const ColumnsPlan plan = plan_columns<T>(e.taps * e.inputs, e.outputs, s.n * s.oh * s.ow);

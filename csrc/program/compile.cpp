@@ -209,16 +209,9 @@ void Compiler<T>::emit_input() {
   auto* const gather = table_.elementwise.gather;
   emit(
       Phase::input, "input", {input.buffer},
-      [this_ = &program_, gather, columns, to](Context& context, int64_t n) {
-        const Feed& feed = this_->feed_;
-        const int64_t start = this_->start_;
-        if (feed.order != nullptr) {
-          gather(context, n, columns, feed.x_type, feed.x, feed.order + start, to);
-        } else {
-          const char* const from = static_cast<const char*>(feed.x);
-          gather(context, n, columns, feed.x_type,
-                 from + static_cast<size_t>(start * columns) * size_of(feed.x_type), nullptr, to);
-        }
+      [program = &program_, gather, columns, to](Context& context, int64_t n) {
+        const Feed& feed = program->feed_;
+        gather(context, n, columns, feed.x_type, feed.x, feed.order, program->first_row(), to);
       },
       input.buffer, columns);
 }
@@ -230,7 +223,7 @@ void Compiler<T>::emit_predictions() {
   auto* const copy = table_.elementwise.copy_strided;
   emit(Phase::output, "output", {value(output_value_).buffer},
        [this_ = &program_, copy, columns, from](Context& context, int64_t n) {
-         T* const to = static_cast<T*>(this_->feed_.result) + this_->start_ * columns;
+         T* const to = static_cast<T*>(this_->feed_.result) + this_->state_->start * columns;
          copy(context, {n, columns, columns, columns}, from, Policy::assign, to);
        });
 }

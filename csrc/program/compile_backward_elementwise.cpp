@@ -53,7 +53,7 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
             kernel(context, n * elements, dy, x, policy, dx);
           });
     case NodeKind::dropout: {
-      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_.step}, node.rate};
+      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_->step}, node.rate};
       return in_place(input, -1,
                       [=, kernel = table_.dropout.apply](Context& context, int64_t n, Policy policy, T* dx) {
                         kernel(context, n * elements, dy, key, policy, dx);
@@ -124,7 +124,7 @@ void Compiler<T>::emit_update() {
   };
   const int64_t count = parameters_.trainable_elements();
   const Ref<T> p = cell(Slot::value), g = cell(Slot::gradient);
-  Program::StepState* const state = &program_.state_;
+  StepState* const state = program_.state_;
   Live<double> scale{1.0, nullptr};
   if (optimizer->clip_norm) {
     scale.at = &state->gradient_scale;

@@ -11,21 +11,13 @@ void Compiler<T>::emit_targets() {
   Program* const program = &program_;
   program_.target_elements_ = loss.targets == Targets::labels ? 1 : value(loss_value_).elements;
   program_.classes_ = graph_.node(loss_node_).shape.back();
-  const auto start_of = [program](const void* data, DType dtype, int64_t columns) -> const void* {
-    if (program->feed_.order != nullptr) return data;
-    return static_cast<const char*>(data) + static_cast<size_t>(program->start_ * columns) * size_of(dtype);
-  };
-  const auto order_of = [program]() -> const int64_t* {
-    return program->feed_.order != nullptr ? program->feed_.order + program->start_ : nullptr;
-  };
-
   weight_buffer_ = buffer_of(1);
   const Ref<T> weight = ref(weight_buffer_);
   emit(Phase::targets, "targets", {weight_buffer_},
        [=, gather = table_.elementwise.gather](Context& context, int64_t n) {
          const void* const from = program->feed_.weight;
          if (from == nullptr) return;
-         gather(context, n, 1, dtype_of<T>, start_of(from, dtype_of<T>, 1), order_of(), weight);
+         gather(context, n, 1, dtype_of<T>, from, program->feed_.order, program->first_row(), weight);
        });
 
   if (loss.targets == Targets::labels) {
@@ -34,7 +26,7 @@ void Compiler<T>::emit_targets() {
     emit(Phase::targets, "targets", {target_buffer_},
          [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
            const Feed& feed = program->feed_;
-           gather(context, n, feed.y_type, start_of(feed.y, feed.y_type, 1), order_of(), labels);
+           gather(context, n, feed.y_type, feed.y, feed.order, program->first_row(), labels);
          });
     return;
   }
@@ -44,8 +36,7 @@ void Compiler<T>::emit_targets() {
   emit(Phase::targets, "targets", {target_buffer_},
        [=, gather = table_.elementwise.gather](Context& context, int64_t n) {
          const Feed& feed = program->feed_;
-         gather(context, n, columns, feed.y_type, start_of(feed.y, feed.y_type, columns), order_of(),
-                targets);
+         gather(context, n, columns, feed.y_type, feed.y, feed.order, program->first_row(), targets);
        });
 }
 
@@ -88,7 +79,7 @@ void Compiler<T>::emit_loss_kernel() {
            }
            kernel(context, n * rows, classes, y, targets, smoothing,
                   program->feed_.weight != nullptr ? static_cast<T*>(weight) : nullptr, scale,
-                  {nullptr, &program->state_.loss, dy});
+                  {nullptr, &program->state_->loss, dy});
          });
     return;
   }
@@ -105,7 +96,7 @@ void Compiler<T>::emit_loss_kernel() {
          const double scale = sum ? 1.0 : 1.0 / static_cast<double>(n * counted);
          kernel(context, kind, delta, n, elements, y, targets,
                 program->feed_.weight != nullptr ? static_cast<T*>(weight) : nullptr, scale,
-                {nullptr, &program->state_.loss, dy});
+                {nullptr, &program->state_->loss, dy});
        });
 }
 

@@ -45,6 +45,9 @@ Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Param
                  const ProgramOptions& options)
     : graph_(std::move(graph)), parameters_(std::move(parameters)), options_(options) {
   output_shape_ = graph_->node(output).shape;
+  state_memory_ =
+      Tensor::zeros({static_cast<int64_t>(sizeof(StepState))}, DType::uint8, parameters_->device());
+  state_ = state_memory_.data<StepState>();
   if (parameters_->dtype() == DType::float64) {
     Compiler<double>(*this, output).compile();
   } else {
@@ -109,8 +112,8 @@ struct Program::Run {
 
   void begin_step() {
     if (ended) return;
-    StepState& state = program.state_;
-    program.start_ = result.samples;
+    StepState& state = *program.state_;
+    state.start = result.samples;
     rows_now = std::min(batch_size, program.feed_.rows - result.samples);
     if (rows_now == 0) {
       ended = true;
@@ -123,7 +126,7 @@ struct Program::Run {
   }
 
   void end_step() {
-    if (with_loss) loss_sum += program.state_.loss * static_cast<double>(rows_now);
+    if (with_loss) loss_sum += program.state_->loss * static_cast<double>(rows_now);
     ++result.steps;
     result.samples += rows_now;
     if (hooks.interval <= 0.0) {
@@ -209,7 +212,6 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
               batch_size);
   }
   feed_ = feed;
-  start_ = 0;
   nonfinite_.reset();
   for (std::vector<double>& sums : metrics_) std::fill(sums.begin(), sums.end(), 0.0);
   const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
@@ -240,8 +242,8 @@ RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks&
 // to here once more, since other arrays may lie by now where the outputs were, and leaves every array as it
 // was.
 void Program::watch_loss(Context& context, int64_t rows) {
-  if (nonfinite_ || std::isfinite(state_.loss)) return;
-  nonfinite_ = NonFinite{state_.step, "loss"};
+  if (nonfinite_ || std::isfinite(state_->loss)) return;
+  nonfinite_ = NonFinite{state_->step, "loss"};
   bool found = false;
   for (const Step& step : steps_) {
     if (step.phase == Phase::watch) break;

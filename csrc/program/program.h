@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/loss.h"
+#include "kernels/optimizer.h"
 #include "program/graph.h"
 #include "program/memory_plan.h"
 #include "program/parameters.h"
@@ -136,15 +137,6 @@ class Program {
     int64_t elements = 0;  // of it, per sample
   };
 
-  // What the kernels of a step read besides their buffers.
-  struct StepState {
-    uint64_t step = 0;
-    double learning_rate = 0.0;
-    double loss = 0.0;
-    double squared_norm = 0.0;
-    double gradient_scale = 1.0;
-  };
-
   struct Run;
   using List = std::vector<const Step*>;
 
@@ -152,6 +144,7 @@ class Program {
                 const RunHooks& hooks, bool with_loss, double flops);
   List select(std::initializer_list<Phase> phases) const;
   void watch_loss(Context& context, int64_t rows);
+  Live<int64_t> first_row() const { return {0, &state_->start}; }
 
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<Parameters> parameters_;
@@ -167,9 +160,9 @@ class Program {
   std::vector<Step> steps_;
   List train_list_, evaluate_list_, predict_list_;
   std::vector<std::vector<double>> metrics_;  // raw sums
-  StepState state_;
-  Feed feed_;          // of the run going on
-  int64_t start_ = 0;  // its row the next step begins at
+  Tensor state_memory_;
+  StepState* state_ = nullptr;  // in it
+  Feed feed_;                   // of the run going on
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;
   std::atomic<std::thread::id> user_{};

@@ -179,6 +179,14 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 // Kernels.
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes = 0;
+  int numRegs = 0, maxThreadsPerBlock = 1024;
+};
+inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  *attributes = {};
+  return cudaSuccess;
+}
 
 template <class T>
 cudaError_t cudaMalloc(T** memory, size_t bytes) {

@@ -107,11 +107,11 @@ def dtype_of(precision: str) -> str:
 
 
 def resolve_device(device: str) -> str:
-    """The device meant: "auto" is CUDA where it is there; ValueError says why a device is not there."""
+    """The device meant: "auto" is a GPU where there is one; ValueError says why a device is not there."""
     if not isinstance(device, str):
         raise TypeError(f"argument 'device' expected a str, got {type(device).__name__}")
     if device == "auto":
-        return "cuda" if _core.cuda_is_available() else "cpu"
+        return "cuda" if _core.cuda_is_available() and not _core.cuda_is_emulated() else "cpu"
     kind, _, index = device.partition(":")
     if device != "cpu" and (kind != "cuda" or not (index.isdigit() or device == "cuda")):
         raise ValueError(f"argument 'device' expected 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}")

@@ -16,6 +16,7 @@ PluginStatus copy_to_host(void* device, void* to, const void* from, size_t bytes
 PluginStatus copy(void* device, void* to, const void* from, size_t bytes);
 PluginStatus zero(void* device, void* data, size_t bytes);
 PluginStatus synchronize(void* device);
+PluginStatus synchronize_all(void* device);
 PluginStatus allocate_host(void* device, size_t bytes, void** data);
 void deallocate_host(void* device, void* data);
 PluginStatus stage(void* device, void* to, const void* from, size_t bytes);

@@ -115,6 +115,11 @@ PluginStatus synchronize(void* device) {
   return checked(cudaStreamSynchronize(state_of(device).stream), "running kernels");
 }
 
+PluginStatus synchronize_all(void* device) {
+  const Current current(state_of(device).index);
+  return checked(cudaDeviceSynchronize(), "running kernels");
+}
+
 PluginStatus allocate_host(void* device, size_t bytes, void** data) {
   const Current current(state_of(device).index);
   return checked(cudaMallocHost(data, bytes), "out of page-locked host memory");

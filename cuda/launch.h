@@ -25,6 +25,7 @@ void launch(Context& context, const char* name, void (*kernel)(P...), dim3 grid,
                              cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
     if (error != cudaSuccess) return report_error(error, name);
   }
+  name_next_launch(name);
   launch_kernel(kernel, grid, block, shared_bytes, stream_of(context), static_cast<A&&>(arguments)...);
   const cudaError_t error = cudaGetLastError();
   if (error != cudaSuccess) report_error(error, name);

@@ -85,6 +85,7 @@ extern "C" __attribute__((visibility("default"))) const nnx::Plugin* nnx_cuda_pl
                                      api::copy,
                                      api::zero,
                                      api::synchronize,
+                                     api::synchronize_all,
                                      api::allocate_host,
                                      api::deallocate_host,
                                      api::stage,

@@ -230,6 +230,22 @@ void cuda_empty_cache() {
   }
 }
 
+void* cuda_stream(int index) {
+  const CudaDevice& device = opened(index);
+  Context context;
+  device.plugin().context(device.state(), &context);
+  return context.stream;
+}
+
+void cuda_settle(int index) noexcept {
+  try {
+    const CudaDevice& device = opened(index);
+    device.plugin().synchronize_all(device.state());
+  } catch (...) {
+    return;  // there is nothing left to wait for
+  }
+}
+
 void cuda_wait_for(int index, void* stream) {
   const CudaDevice& device = opened(index);
   device.expect(device.plugin().wait_for(device.state(), stream));

@@ -27,8 +27,12 @@ PluginDevice describe_cuda_device(int index);
 
 DeviceMemory cuda_memory(int index);
 void cuda_empty_cache();
-// The device's stream waits for a cudaStream_t, or that for it.
+// The device's stream, a cudaStream_t; others that wait for it, or it for them.
+void* cuda_stream(int index);
 void cuda_wait_for(int index, void* stream);
 void cuda_let_wait(int index, void* stream);
+// Waits for every stream of the device, those of other libraries too; at the end of a process, when the
+// driver may be gone, for nothing.
+void cuda_settle(int index) noexcept;
 
 }  // namespace nnx

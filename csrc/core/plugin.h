@@ -59,6 +59,7 @@ struct Plugin {
   PluginStatus (*copy)(void* device, void* to, const void* from, size_t bytes);
   PluginStatus (*zero)(void* device, void* data, size_t bytes);
   PluginStatus (*synchronize)(void* device);
+  PluginStatus (*synchronize_all)(void* device);  // other libraries' streams too
 
   // Page-locked memory, and copies from it that run beside the kernels: stage copies on a stream of its own,
   // after everything enqueued so far has read `to`; await_staged makes the kernels enqueued from now on wait

@@ -113,8 +113,8 @@ def test_one_step_at_a_time_and_many_in_a_graph(rng):
     by_hand = LAYERS["mlp"][1]()
     by_hand.compile(nnx.SGD(0.05, momentum=0.9), "cross_entropy", device="cuda", seed=3)
     by_hand.build((20,))
-    losses = [by_hand.train_step(x[:10], y[:10]) for _ in range(3)]
-    assert losses[-1] < losses[0]
+    losses = [by_hand.train_step(x[:10], y[:10]) for _ in range(40)]
+    assert np.mean(losses[-5:]) < losses[0]
     assert all(same_bits(a, b) for a, b in zip(single.get_weights(), many.get_weights(), strict=True))
 
 
@@ -166,7 +166,9 @@ def test_precisions_round_the_factors(rng, precision, bits):
 
 def test_precisions_of_the_cpu():
     for precision in ("tf32", "bfloat16", "half"):
-        with pytest.raises(ValueError, match=r"argument 'precision' expected 'float32' or 'float64' on device 'cpu'"):
+        with pytest.raises(
+            ValueError, match=r"argument 'precision' expected 'float32' or 'float64' on device 'cpu'"
+        ):
             nnx.Sequential(nnx.Dense(1)).compile(device="cpu", precision=precision)
 
 
@@ -222,16 +224,14 @@ def test_every_allocation_may_fail(rng):
         failed = 0
         emulator().nnx_emulator_fail_allocation(fails, 2)  # the retry too
         try:
-            while True:
-                try:
-                    model.fit(x, y, batch_size=10, verbose=0)
-                    model.fit(x, y, batch_size=10, verbose=0, initial_epoch=1, epochs=2)
-                    break
-                except MemoryError as error:
-                    assert "bytes" in str(error)
-                    failed += 1
-                    emulator().nnx_emulator_fail_allocation(0, 0)
-                    assert model.optimizer.iterations == 0
+            for epoch in (0, 1):
+                while model.optimizer.iterations == 3 * epoch:
+                    try:
+                        model.fit(x, y, batch_size=10, verbose=0, initial_epoch=epoch, epochs=epoch + 1)
+                    except MemoryError as error:
+                        assert "bytes" in str(error)
+                        failed += 1
+                        assert failed < 3
         finally:
             emulator().nnx_emulator_fail_allocation(0, 0)
         return failed, model.get_weights()
@@ -250,25 +250,27 @@ def test_every_allocation_may_fail(rng):
 @emulated_only
 def test_data_that_does_not_fit_passes_through_in_windows(rng):
     """The same bits as with the data set on the device."""
-    x, y = draw(rng, (3000, 20)), rng.integers(0, 5, 3000)
-    weight = rng.uniform(0.5, 2, 3000).astype(np.float32)
-    results = []
-    for limit in (2 << 30, 0):
+    x, y = draw(rng, (20_250, 20)), rng.integers(0, 5, 20_250)
+    weight = rng.uniform(0.5, 2, len(x)).astype(np.float32)
+
+    def run(limit):
         gc.collect()
         model = LAYERS["mlp"][1]()
         model.compile("sgd", "cross_entropy", metrics=["accuracy"], device="cuda", seed=3)
-        model.fit(x[:10], y[:10], batch_size=500, verbose=0, sample_weight=weight[:10])
-        big = np.tile(x, (100, 1)) if limit == 0 else x
-        if limit == 0:
-            used = nnx.cuda.memory_stats()["in_use"]
-            emulator().nnx_emulator_memory(used + (3 << 20))
+        model.fit(x[:500], y[:500], batch_size=500, verbose=0, sample_weight=weight[:500])
+        model.predict(x[:500], batch_size=500)
+        stats = nnx.cuda.memory_stats()
+        used, bytes_of_data = stats["total"] - stats["free"], x.nbytes + y.nbytes + weight.nbytes
+        assert bytes_of_data > 1.5 * limit or limit > 1 << 30
+        emulator().nnx_emulator_memory(used + limit)
         try:
-            del big
             history = model.fit(x, y, batch_size=500, epochs=2, verbose=0, sample_weight=weight)
-            results.append((model.get_weights(), history.history["accuracy"], model.predict(x, batch_size=500)))
+            return model.get_weights(), history.history["accuracy"], model.predict(x, batch_size=500)
         finally:
             emulator().nnx_emulator_memory(2 << 30)
-    (weights_a, accuracy_a, outputs_a), (weights_b, accuracy_b, outputs_b) = results
+
+    weights_a, accuracy_a, outputs_a = run(2 << 30)
+    weights_b, accuracy_b, outputs_b = run(1 << 20)
     assert accuracy_a == accuracy_b
     assert all(same_bits(a, b) for a, b in zip(weights_a, weights_b, strict=True))
     assert same_bits(outputs_a, outputs_b)
@@ -279,7 +281,10 @@ def test_data_that_does_not_fit_passes_through_in_windows(rng):
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_order_of_threads_does_not_show(rng, name, schedule):
     x, y = data(rng, LAYERS[name][0], rows=20)
-    _, expected = trained(name, "cuda", x, y, epochs=1)[1], trained(name, "cuda", x, y, epochs=1)[0].get_weights()
+    _, expected = (
+        trained(name, "cuda", x, y, epochs=1)[1],
+        trained(name, "cuda", x, y, epochs=1)[0].get_weights(),
+    )
     emulator().nnx_emulator_schedule(schedule, 11)
     try:
         weights = trained(name, "cuda", x, y, epochs=1)[0].get_weights()
@@ -346,12 +351,18 @@ def test_dlpack_with_libraries_of_the_gpu(rng, library):
     ours = nnx.from_dlpack(theirs * 2)
     np.testing.assert_array_equal(ours.numpy(), 2 * x)
     back = other.from_dlpack(nnx.ops.relu(ours))
-    np.testing.assert_array_equal(np.asarray(back.get() if library == "cupy" else back.cpu()), np.maximum(2 * x, 0))
+    np.testing.assert_array_equal(
+        np.asarray(back.get() if library == "cupy" else back.cpu()), np.maximum(2 * x, 0)
+    )
 
 
 def in_a_process(code, **environment):
     return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
 

@@ -159,10 +159,22 @@ void DeviceRun::run_in_windows() {
   Stream weight{host_feed_.weight, bytes_of(1, own), memory_.weight, {}};
   const int64_t result_bytes = bytes_of(program_.output_shape_.elements(), own);
   const int64_t row_bytes = x.row_bytes + y.row_bytes + result_bytes;
-  const int64_t batches = std::max<int64_t>(1, kWindowBytes / std::max<int64_t>(row_bytes * batch_size_, 1));
-  const int64_t most = std::min(batches * batch_size_, host_feed_.rows);
-  for (Stream* stream : {&x, &y, &weight}) stream->reserve_windows(device_, most);
-  if (predicts()) feed.result = reserve(memory_.result, most * result_bytes, device_.id());
+  int64_t batches = std::max<int64_t>(1, kWindowBytes / std::max<int64_t>(row_bytes * batch_size_, 1));
+  batches = std::min(batches, (host_feed_.rows + batch_size_ - 1) / batch_size_);
+  // Smaller windows, where even these do not fit.
+  for (bool fits = false; !fits;) {
+    try {
+      for (Stream* stream : {&x, &y, &weight}) stream->reserve_windows(device_, batches * batch_size_);
+      if (predicts())
+        feed.result = reserve(memory_.result, batches * batch_size_ * result_bytes, device_.id());
+      fits = true;
+    } catch (const OutOfMemory&) {
+      if (batches == 1) throw;
+      batches = (batches + 1) / 2;
+      for (Tensor* pair : {memory_.x, memory_.y, memory_.weight}) pair[0] = pair[1] = Tensor();
+    }
+  }
+  const int64_t most = batches * batch_size_;
   feed.order = nullptr;
 
   const void* xs[2] = {};

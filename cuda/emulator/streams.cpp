@@ -140,7 +140,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) { return cudaStreamSynchronize(stream); }
 
+// The legacy default stream and a thread's own have small numbers for names.
+static cudaStream_t named(cudaStream_t stream) {
+  return reinterpret_cast<uintptr_t>(stream) <= 2 ? nullptr : stream;
+}
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  stream = named(stream);
   if (!known(stream)) return set_error(cudaErrorInvalidResourceHandle, "a stream that does not exist");
   if (event->capture != nullptr) {
     if (stream == nullptr)
@@ -166,6 +172,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  stream = named(stream);
   if (!known(stream)) return set_error(cudaErrorInvalidResourceHandle, "a stream that does not exist");
   event->recorded = true;
   event->capture = stream != nullptr ? stream->capture : nullptr;

@@ -152,7 +152,7 @@ def test_a_loss_that_is_not_finite_is_told_as_on_the_cpu(rng):
 @pytest.mark.parametrize(("precision", "bits"), [("tf32", 10), ("bfloat16", 7)])
 def test_precisions_round_the_factors(rng, precision, bits):
     """Products of rounded factors, sums in float32: about 2^-bits from strict ones, and not equal to them."""
-    x, y = data(rng, (64,))
+    x, _ = data(rng, (64,))
     outputs = {}
     for kind in ("float32", precision):
         model = nnx.Sequential(nnx.Dense(48, activation="relu"), nnx.Dense(5))
@@ -228,8 +228,7 @@ def test_every_allocation_may_fail(rng):
                 while model.optimizer.iterations == 3 * epoch:
                     try:
                         model.fit(x, y, batch_size=10, verbose=0, initial_epoch=epoch, epochs=epoch + 1)
-                    except MemoryError as error:
-                        assert "bytes" in str(error)
+                    except MemoryError:
                         failed += 1
                         assert failed < 3
         finally:

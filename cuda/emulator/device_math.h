@@ -1,6 +1,9 @@
-// The arithmetic a kernel has without including anything. What <cmath> has is taken from there; no function
+// The arithmetic a kernel has without including anything. What <math.h> has is taken from there; no function
 // here may round otherwise than its namesake on a GPU, except those that are approximate there (__expf).
 #pragma once
+
+#include <math.h>  // not <cmath>: the overloads for float are to be global, as with nvcc
+#include <stdlib.h>
 
 #include <cmath>
 #include <cstdint>

@@ -70,6 +70,11 @@ enum cudaFuncAttribute {
   cudaFuncAttributePreferredSharedMemoryCarveout = 9,
 };
 
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes, constSizeBytes, localSizeBytes;
+  int maxThreadsPerBlock, numRegs, ptxVersion, binaryVersion, maxDynamicSharedSizeBytes;
+};
+
 enum cudaMemoryType {
   cudaMemoryTypeUnregistered = 0,
   cudaMemoryTypeHost = 1,
@@ -179,14 +184,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 // Kernels.
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value);
-struct cudaFuncAttributes {
-  size_t sharedSizeBytes = 0;
-  int numRegs = 0, maxThreadsPerBlock = 1024;
-};
-inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
-  *attributes = {};
-  return cudaSuccess;
-}
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);
 
 template <class T>
 cudaError_t cudaMalloc(T** memory, size_t bytes) {

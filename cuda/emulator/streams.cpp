@@ -110,6 +110,11 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
   return cudaSuccess;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+  *attributes = {0, 0, 0, 1024, 0, 90, 90, static_cast<int>(shared_limit(kernel))};
+  return cudaSuccess;
+}
+
 cudaError_t cudaDeviceSynchronize() {
   return capture_forbids()
              ? set_error(cudaErrorStreamCaptureUnsupported, "cudaDeviceSynchronize in a capture")

@@ -1,6 +1,8 @@
 // Settings, from the environment and from emulator.h; counters; the last error of a thread.
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 #include <mutex>
 #include <string>
 
@@ -13,15 +15,33 @@ nnx_emulator_counters totals{};
 
 namespace {
 
+struct Choice {
+  int which;
+  uint64_t seed;
+};
+// name[:seed], the first name where the variable is not set.
+Choice choice(const char* variable, std::initializer_list<const char*> names) {
+  const char* const text = std::getenv(variable);
+  if (text == nullptr || *text == 0) return {0, 0};
+  const size_t length = std::strcspn(text, ":");
+  int which = 0;
+  for (const char* name : names) {
+    if (std::strlen(name) == length && std::strncmp(name, text, length) == 0)
+      return {which, text[length] == ':' ? std::strtoull(text + length + 1, nullptr, 10) : 0};
+    ++which;
+  }
+  std::fprintf(stderr, "emulator: %s=%s is not known\n", variable, text);
+  std::abort();
+}
+
 Settings from_environment() {
   Settings settings;
-  if (const char* text = std::getenv("NNX_EMULATOR_SCHEDULE")) {
-    const std::string schedule = text;
-    if (schedule == "reverse") settings.schedule = Schedule::reverse;
-    if (schedule.rfind("random", 0) == 0) settings.schedule = Schedule::random;
-    const size_t colon = schedule.find(':');
-    if (colon != std::string::npos) settings.seed = std::strtoull(text + colon + 1, nullptr, 10);
-  }
+  const Choice schedule = choice("NNX_EMULATOR_SCHEDULE", {"forward", "reverse", "random"});
+  settings.schedule = static_cast<Schedule>(schedule.which);
+  settings.seed = schedule.seed;
+  const Choice streams = choice("NNX_EMULATOR_STREAMS", {"now", "late", "random"});
+  settings.streams = static_cast<Streams>(streams.which);
+  settings.streams_seed = streams.seed;
   if (const char* text = std::getenv("NNX_EMULATOR_FAIL_ALLOCATION")) {
     char* rest = nullptr;
     settings.fail_allocation = std::strtoll(text, &rest, 10);
@@ -78,6 +98,11 @@ NNX_EXPORT void nnx_emulator_schedule(int schedule, uint64_t seed) {
   const std::lock_guard<std::mutex> lock(mutex);
   settings().schedule = static_cast<Schedule>(schedule);
   settings().seed = seed;
+}
+NNX_EXPORT void nnx_emulator_streams(int mode, uint64_t seed) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  settings().streams = static_cast<Streams>(mode);
+  settings().streams_seed = seed;
 }
 NNX_EXPORT void nnx_emulator_fail_allocation(int64_t n, int64_t times) {
   const std::lock_guard<std::mutex> lock(mutex);

@@ -11,8 +11,8 @@
 // than 32 lanes; writing past shared memory; copies from or to where they may not be; misaligned vector
 // copies. Limits of launches are a GPU's. Memory errors are AddressSanitizer's to find: build with it.
 //
-// It cannot see: races between blocks (they run one after another) and memory fences; the order of streams
-// (they execute at once); alignment faults of plain loads and stores; FMA contraction; how a tensor core
+// It cannot see: races between blocks (they run one after another) and memory fences; the order of streams,
+// where they run at once; alignment faults of plain loads and stores; FMA contraction; how a tensor core
 // rounds sums, and approximate functions; a value that goes through shared memory from lane to lane with
 // nothing but a shuffle or an mma between (here those are barriers of the warp); device code that reads host
 // memory; registers and occupancy; speed. Those need a GPU.
@@ -27,6 +27,11 @@ extern "C" {
 // The order in which threads (and blocks) take their turns: 0 forward, 1 reverse, 2 at random by `seed`. At
 // start: NNX_EMULATOR_SCHEDULE = forward | reverse | random | random:SEED.
 void nnx_emulator_schedule(int schedule, uint64_t seed);
+
+// When a stream runs what it is given: 0 at once, 1 late: when somebody waits for it, 2 at random by `seed`:
+// some works of some streams whenever one is given work. What comes too early or too late for a missing wait
+// then does so here as well. At start: NNX_EMULATOR_STREAMS = now | late | random | random:SEED.
+void nnx_emulator_streams(int mode, uint64_t seed);
 
 // The n-th device allocation from now (1: the next) fails with cudaErrorMemoryAllocation, and `times` - 1
 // after it; 0: none. At start: NNX_EMULATOR_FAIL_ALLOCATION = n | n:times.

@@ -72,12 +72,7 @@ struct Machine {
 };
 Machine& machine = *new Machine;  // never destroyed: launches may come at exit
 
-uint64_t draw() {  // splitmix64
-  uint64_t z = machine.random += 0x9e3779b97f4a7c15u;
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-  return z ^ z >> 31;
-}
+uint64_t draw() { return next_random(machine.random); }
 
 std::string text(uint3 v) {
   return "(" + std::to_string(v.x) + ", " + std::to_string(v.y) + ", " + std::to_string(v.z) + ")";
@@ -123,6 +118,8 @@ int take_next(int after) {
   return warp * 32 + lane;
 }
 
+struct Failure {};  // a thread's way out of its kernel
+
 void worker();
 
 Fiber* take_fiber() {
@@ -161,7 +158,11 @@ void worker() {
   Fiber* self = machine.threads[machine.current].fiber;
   begin_fiber(*self);
   for (;;) {
-    (*machine.body)();
+    try {
+      (*machine.body)();
+    } catch (const Failure&) {
+      go(*self, -1);
+    }
     machine.threads[machine.current].done = true;
     ++machine.done;
     const int next = take_next(machine.current);
@@ -313,8 +314,7 @@ void fail(const std::string& what) {
     std::abort();
   }
   machine.error = headline() + ", thread " + text(threadIdx) + ": " + what;
-  go(*machine.threads[machine.current].fiber, -1);
-  std::abort();  // nobody comes back here
+  throw Failure();
 }
 
 void block_barrier(Site site) {

@@ -73,8 +73,12 @@ void launch(const Launch& launch, cudaStream_t stream, std::function<void()> bod
 // Runs it, all blocks and threads. Returns what is to be reported, "" where all went well.
 std::string execute(const Launch& launch, const std::function<void()>& body);
 
-// Executes `work` at once, or keeps it where the stream is captured (streams.cpp).
+// Gives a stream work (streams.cpp).
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+// Whether the stream may run later what it is given.
+bool defers(cudaStream_t stream);
+// Runs all that the stream was given; the default stream: that all blocking streams were given.
+cudaError_t run_stream(cudaStream_t stream);
 
 // Whether this thread is in a capture that forbids calls that would synchronise.
 bool capture_forbids();

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "emulator/machine.h"
 #include "emulator/state.h"
@@ -71,6 +72,11 @@ std::string check_copy(const void* to, const void* from, size_t bytes, cudaMemcp
   std::string error = check_side(to, bytes, to_device, "the destination");
   if (error.empty()) error = check_side(from, bytes, from_device, "the source");
   return error.empty() ? error : "cudaMemcpy: " + error;
+}
+
+bool is_pageable(const void* at) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  return find(at) == blocks.end();
 }
 
 bool is_device(int device) { return device >= 0 && device < current_settings().devices; }
@@ -182,6 +188,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 cudaError_t cudaFree(void* memory) {
   if (capture_forbids()) return set_error(cudaErrorStreamCaptureUnsupported, "cudaFree in a capture");
   if (memory == nullptr) return cudaSuccess;
+  cudaDeviceSynchronize();  // as on a GPU
   const std::lock_guard<std::mutex> lock(mutex);
   return release(memory, true) ? cudaSuccess
                                : set_error(cudaErrorInvalidValue, "cudaFree of what is not allocated");
@@ -201,6 +208,7 @@ cudaError_t cudaMallocHost(void** memory, size_t bytes, unsigned flags) {
 
 cudaError_t cudaFreeHost(void* memory) {
   if (memory == nullptr) return cudaSuccess;
+  cudaDeviceSynchronize();  // as on a GPU
   const std::lock_guard<std::mutex> lock(mutex);
   return release(memory, false) ? cudaSuccess
                                 : set_error(cudaErrorInvalidValue, "cudaFreeHost of what is not allocated");
@@ -232,10 +240,16 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
                             cudaStream_t stream) {
   std::string error = check_copy(to, from, bytes, kind);
   if (!error.empty()) return set_error(cudaErrorInvalidValue, std::move(error));
-  return enqueue(stream, [=] {
-    if (bytes != 0) std::memmove(to, from, bytes);
+  // A copy from or to memory that is not page-locked is done with that memory when the call returns.
+  const bool waits = defers(stream) && is_pageable(to);
+  std::vector<char> staged;
+  if (defers(stream) && is_pageable(from))
+    staged.assign(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+  const cudaError_t enqueued = enqueue(stream, [=, staged = std::move(staged)] {
+    if (bytes != 0) std::memmove(to, staged.empty() ? from : staged.data(), bytes);
     return cudaSuccess;
   });
+  return waits && enqueued == cudaSuccess ? run_stream(stream) : enqueued;
 }
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   if (capture_forbids()) return set_error(cudaErrorStreamCaptureUnsupported, "cudaMemcpy in a capture");

@@ -1,5 +1,5 @@
-// The calls of the CUDA runtime that the device shim uses, under their own names and numbers. Streams execute
-// at once; what they cannot see stands in emulator.h.
+// The calls of the CUDA runtime that the device shim uses, under their own names and numbers. What
+// they do otherwise than a GPU stands in emulator.h.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,10 @@
 // Fills the kernel tables, a family at a time.
 #pragma once
 
+#include "core/precision.h"
 #include "kernels/table.h"
 
 namespace nnx::cuda {
-
-// What the products of dense and conv2d are computed in. Arrays and sums are of the table's type always.
-enum class Precision : int32_t { strict, tf32, bfloat16 };
 
 template <class T>
 void fill(kernels::DenseKernels<T>&, Precision);

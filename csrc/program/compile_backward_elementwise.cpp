@@ -144,14 +144,15 @@ void Compiler<T>::emit_update() {
                         optimizer->weight_decay,
                         optimizer->decoupled,
                         {0, &state->step},
-                        scale};
+                        scale,
+                        state};
     const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
     emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
       kernel(context, count, p, g, m, v, rule);
     });
     return;
   }
-  const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale};
+  const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale, state};
   const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
   emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
     kernel(context, count, p, g, velocity, rule);

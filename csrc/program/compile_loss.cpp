@@ -103,8 +103,9 @@ void Compiler<T>::emit_loss_kernel() {
 template <class T>
 void Compiler<T>::emit_metrics() {
   const LossSpec& loss = *program_.options_.loss;
-  std::vector<std::vector<double>>& sums = program_.metrics_;
-  sums.resize(program_.options_.metrics.size());
+  const size_t metrics = program_.options_.metrics.size();
+  program_.metric_sizes_.resize(metrics);
+  program_.metric_cells_.resize(metrics);
   const int64_t elements = value(loss_value_).elements;
   const int64_t classes = graph_.node(loss_node_).shape.back(), rows = elements / classes;
   const bool labels = loss.targets == Targets::labels;
@@ -121,42 +122,42 @@ void Compiler<T>::emit_metrics() {
     return result;
   };
 
-  for (size_t i = 0; i < sums.size(); ++i) {
+  for (size_t i = 0; i < metrics; ++i) {
     const MetricSpec& metric = program_.options_.metrics[i];
     const int read = metric.kind == MetricKind::regression ? output_value_ : loss_value_;
     const Ref<T> y = value_ref(read);
     const auto append = [&](int64_t count, auto run) {
-      sums[i].assign(static_cast<size_t>(count), 0.0);
+      program_.metric_sizes_[i] = count;
       emit(Phase::metrics, "metrics", {value(read).buffer, target_buffer_}, std::move(run));
     };
-    std::vector<double>* const to = &sums[i];
+    const Ref<double> to{&program_.metric_cells_[i]};
     // sigmoid(z) > threshold where z > log(threshold / (1 - threshold)).
     const double threshold =
         behind_sigmoid ? std::log(metric.threshold / (1.0 - metric.threshold)) : metric.threshold;
     switch (metric.kind) {
       case MetricKind::top_k:
         append(1, [=, k = metric.k, kernel = table_.loss.count_top_k](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), k, to->data());
+          kernel(context, n * rows, classes, y, class_targets(), k, to);
         });
         break;
       case MetricKind::confusion:
         append(classes * classes, [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), to->data());
+          kernel(context, n * rows, classes, y, class_targets(), to);
         });
         break;
       case MetricKind::binary:
         append(1, [=, kernel = table_.loss.count_binary](Context& context, int64_t n) {
-          kernel(context, n * elements, y, targets, threshold, to->data());
+          kernel(context, n * elements, y, targets, threshold, to);
         });
         break;
       case MetricKind::binary_confusion:
         append(4, [=, kernel = table_.loss.binary_confusion](Context& context, int64_t n) {
-          kernel(context, n * elements, y, targets, threshold, to->data());
+          kernel(context, n * elements, y, targets, threshold, to);
         });
         break;
       case MetricKind::regression:
         append(elements * 4, [=, kernel = table_.loss.regression_sums](Context& context, int64_t n) {
-          kernel(context, n, elements, y, targets, to->data());
+          kernel(context, n, elements, y, targets, to);
         });
         break;
     }

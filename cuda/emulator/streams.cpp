@@ -165,7 +165,13 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
 }
+// The legacy default stream and a thread's own have small numbers for names.
+static cudaStream_t named(cudaStream_t stream) {
+  return reinterpret_cast<uintptr_t>(stream) <= 2 ? nullptr : stream;
+}
+
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  stream = named(stream);
   if (!known(stream)) return unknown_stream();
   event->recorded = true;
   event->capture = stream != nullptr ? stream->capture : nullptr;
@@ -193,6 +199,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  stream = named(stream);
   if (!known(stream)) return unknown_stream();
   if (event->capture != nullptr) {
     if (stream == nullptr)

@@ -1,4 +1,5 @@
 import harness
+import nnx
 import pytest
 
 
@@ -12,3 +13,15 @@ def rng(request):
 def run(request):
     """nnx.ops on each device, see harness.Runner."""
     return harness.Runner(request.param)
+
+
+@pytest.fixture(autouse=True)
+def programs_run_on_the_device_wanted(monkeypatch):
+    """With NNX_TEST_PROGRAMS=cuda, models that name no device train there."""
+    if harness.PROGRAM_DEVICE == "cpu":
+        return
+    resolve = nnx.programs.resolve_device
+    wanted = harness.PROGRAM_DEVICE
+    monkeypatch.setattr(
+        nnx.programs, "resolve_device", lambda device: resolve(wanted if device == "auto" else device)
+    )

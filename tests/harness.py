@@ -169,8 +169,14 @@ class Runner:
 
 
 def devices():
-    """Every device this build can run on."""
-    return ["cpu", "cuda"] if nnx.cuda.is_available() else ["cpu"]
+    """Every device this build can run on; NNX_TEST_DEVICES="cuda" names those that are wanted."""
+    here = ["cpu", "cuda"] if nnx.cuda.is_available() else ["cpu"]
+    wanted = os.environ.get("NNX_TEST_DEVICES", "cpu,cuda").split(",")
+    return [device for device in here if device in wanted]
+
+
+# Where tests of whole programs run them; NNX_TEST_PROGRAMS=cuda has them run there.
+PROGRAM_DEVICE = os.environ.get("NNX_TEST_PROGRAMS", "cpu")
 
 
 @contextlib.contextmanager

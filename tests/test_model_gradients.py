@@ -3,6 +3,7 @@
 import nnx
 import numpy as np
 import pytest
+from harness import PROGRAM_DEVICE
 from nnx import _core
 
 STEP = 1e-6
@@ -56,7 +57,7 @@ class Network:
     def program(self, output, loss, batch=BATCH, seed=5, dtype="float64"):
         names = [f"p{i}" for i in range(len(self.values))]
         shapes = [value.shape for value in self.values]
-        self.parameters = _core.Parameters(names, shapes, self.trainable, dtype=dtype)
+        self.parameters = _core.Parameters(names, shapes, self.trainable, dtype, PROGRAM_DEVICE)
         for i, value in enumerate(self.values):
             self.parameters.set(i, value)
         return _core.Program(

@@ -1,5 +1,6 @@
 #include "bindings/arguments.h"
 
+#include "bindings/arrays.h"
 #include "core/error.h"
 
 namespace nnx::bindings {
@@ -86,11 +87,14 @@ ops::ClassWeight read_class_weight(const char* where, const std::optional<ClassW
       }
       return weight;
     }
-    if (!py::isinstance<py::iterable>(argument->object)) {
-      bad_type(where, "class_weight", "a dictionary or an array", type_name(argument->object));
+    // A Tensor is no iterable; it is read wherever it lies.
+    py::object values = argument->object;
+    if (py::isinstance<Tensor>(values)) values = to_numpy(py::cast<Tensor>(values));
+    if (!py::isinstance<py::iterable>(values)) {
+      bad_type(where, "class_weight", "a dictionary or an array", type_name(values));
     }
     weight.complete = true;
-    for (const py::handle value : argument->object) {
+    for (const py::handle value : values) {
       weight.entries.emplace_back(static_cast<int64_t>(weight.entries.size()), py::cast<double>(value));
     }
   } catch (const py::cast_error&) {

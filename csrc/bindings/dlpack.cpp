@@ -1,5 +1,6 @@
 #include "bindings/dlpack.h"
 
+#include "core/cuda_device.h"
 #include "core/error.h"
 
 namespace nnx::bindings {
@@ -48,6 +49,21 @@ DeviceId import_device(dlpack::Device device) {
             detail::concatenate("device type ", device.type));
 }
 
+// Before memory that another library has used goes back: its kernels, or ours, may still be at work.
+void settle(DeviceId device) {
+  if (device.kind == DeviceKind::cuda) cuda_settle(device.index);
+}
+
+// The stream that a consumer names, made to wait for ours. None and 1: the legacy default stream; 2: that of
+// the thread; -1: no wait is wanted.
+void let_consumer_wait(DeviceId device, const py::object& stream) {
+  const int64_t number = stream.is_none() ? 1 : read_integer("__dlpack__", "stream", stream);
+  if (number == 0 || number < -1) {
+    bad_value("__dlpack__", "stream", "None, -1, 1, 2 or the address of a CUDA stream", number);
+  }
+  if (number != -1) cuda_let_wait(device.index, reinterpret_cast<void*>(number));
+}
+
 // What an exported capsule owns.
 template <class M>
 struct Exported {
@@ -83,7 +99,11 @@ py::capsule export_as(const Tensor& tensor, uint64_t flags) {
                    exported->strides.data(),
                    0};
   managed.context = exported.get();
-  managed.deleter = [](M* self) { delete static_cast<Exported<M>*>(self->context); };
+  managed.deleter = [](M* self) {
+    auto* const held = static_cast<Exported<M>*>(self->context);
+    settle(held->tensor.device());  // the consumer's kernels may still be at work on it
+    delete held;
+  };
   if constexpr (std::is_same_v<M, ManagedVersioned>) {
     managed.version = {1, 1};
     managed.flags = flags;
@@ -127,7 +147,8 @@ Tensor import_as(PyObject* capsule) {
   if (!is_contiguous(array) || !aligned) return {};
   const Shape shape(std::vector<int64_t>(array.shape, array.shape + array.rank));
   // From here on the memory is ours to give back.
-  std::shared_ptr<void> owner(managed, [](void* held) {
+  std::shared_ptr<void> owner(managed, [device](void* held) {
+    settle(device);
     auto* taken = static_cast<M*>(held);
     if (taken->deleter != nullptr) taken->deleter(taken);
   });
@@ -174,7 +195,7 @@ py::object to_dlpack(const Tensor& tensor, const py::object& stream, const py::o
     if (wanted && !copied) exported = tensor.clone();
     copied = copied || wanted;
   }
-  device_of(tensor.device()).synchronize();
+  if (exported.device().kind == DeviceKind::cuda) let_consumer_wait(exported.device(), stream);
   const bool versioned = !max_version.is_none() && py::cast<std::pair<int, int>>(max_version).first >= 1;
   if (versioned) {
     return export_as<ManagedVersioned>(
@@ -196,7 +217,9 @@ Tensor from_dlpack(const py::object& object) {
   device_of(device);
   py::dict keywords;
   keywords["max_version"] = py::make_tuple(1, 1);
-  if (device.kind == DeviceKind::cuda) keywords["stream"] = 1;  // the default stream
+  if (device.kind == DeviceKind::cuda) {
+    keywords["stream"] = reinterpret_cast<intptr_t>(cuda_stream(device.index));
+  }
   const py::object capsule = ask(object, keywords);
   Tensor tensor;
   if (PyCapsule_IsValid(capsule.ptr(), Names<ManagedVersioned>::fresh) != 0) {

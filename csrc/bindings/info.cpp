@@ -1,14 +1,13 @@
 // Threads, and what this build and this machine have
-#include "bindings/arguments.h"
+#include "bindings/arrays.h"
 #include "bindings/init.h"
+#include "core/cuda_device.h"
 #include "cpu/runtime/instruction_set.h"
 #include "cpu/runtime/threads.h"
 #include "ops/checks.h"
 
 namespace nnx::bindings {
 namespace {
-
-constexpr const char* kNoCuda = "nnx was built without its CUDA plugin (NNX_CUDA=OFF)";
 
 int vector_bytes(const std::string& isa) { return isa == "avx512" ? 64 : isa == "avx2" ? 32 : 16; }
 
@@ -21,24 +20,57 @@ void set_num_threads(const IntegerArgument& count) {
   cpu::set_num_threads(static_cast<int>(threads));
 }
 
+py::object version(int number) {
+  if (number == 0) return py::none();
+  return py::str(std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10));
+}
+
+py::dict cuda_info() {
+  const CudaStatus& status = cuda_status();
+  py::dict cuda;
+  cuda["available"] = status.available;
+  cuda["reason"] = status.available ? py::object(py::none()) : py::str(status.reason);
+  cuda["emulated"] = status.emulated;
+  cuda["architectures"] = status.architectures;
+  cuda["runtime"] = version(status.runtime_version);
+  cuda["driver"] = version(status.driver_version);
+  py::list devices;
+  for (int index = 0; index < status.devices; ++index) {
+    const PluginDevice device = describe_cuda_device(index);
+    py::dict entry;
+    entry["name"] = device.name;
+    entry["compute_capability"] = std::to_string(device.major) + "." + std::to_string(device.minor);
+    entry["multiprocessors"] = device.multiprocessors;
+    devices.append(entry);
+  }
+  cuda["devices"] = devices;
+  return cuda;
+}
+
 py::typing::Dict<py::str, py::object> info() {
   const std::string isa = cpu::instruction_set().name;
   py::dict cpu;
   cpu["isas_built"] = cpu::built_instruction_sets();
   cpu["isa"] = isa;
   cpu["vector_bytes"] = vector_bytes(isa);
-  py::dict cuda;
-  cuda["available"] = false;
-  cuda["reason"] = kNoCuda;
   py::dict all;
   all["version"] = NNX_VERSION;
   all["cpu"] = cpu;
   all["threads"] = cpu::num_threads();
-  all["cuda"] = cuda;
+  all["cuda"] = cuda_info();
   return all;
 }
 
-[[noreturn]] void no_cuda() { throw ValueError(std::string("device 'cuda': ") + kNoCuda); }
+py::typing::Dict<py::str, int64_t> memory_stats(int64_t index) {
+  const DeviceMemory memory = without_gil([&] { return cuda_memory(static_cast<int>(index)); });
+  py::dict stats;
+  stats["in_use"] = memory.in_use;
+  stats["peak"] = memory.peak;
+  stats["cached"] = memory.cached;
+  stats["free"] = memory.free;
+  stats["total"] = memory.total;
+  return stats;
+}
 
 }  // namespace
 
@@ -47,13 +79,16 @@ void init_info(py::module_& m) {
         "The number of threads that computations may use");
   m.def("get_num_threads", &cpu::num_threads, "The number of threads that computations may use");
   m.def("info", &info, "version, cpu, threads and cuda: what was built, what was chosen, and why");
-  m.def("cuda_is_available", [] { return false; }, "Whether a CUDA device can be used");
-  m.def("cuda_device_count", [] { return 0; }, "The number of CUDA devices");
-  m.def("cuda_is_emulated", [] { return false; }, "Whether the CUDA device is the emulator of test builds");
+  m.def("cuda_is_available", [] { return cuda_status().available; }, "Whether a CUDA device can be used");
+  m.def("cuda_device_count", [] { return cuda_status().devices; }, "The number of CUDA devices");
   m.def(
-      "cuda_memory_stats", [](int64_t) -> py::typing::Dict<py::str, int64_t> { no_cuda(); },
-      py::arg("index") = 0, "Bytes of a CUDA device's memory: in use, cached, free, total");
-  m.def("cuda_empty_cache", [] {}, "Gives cached blocks of CUDA memory back to the driver");
+      "cuda_is_emulated", [] { return cuda_status().available && cuda_status().emulated; },
+      "Whether the CUDA device is the emulator of test builds");
+  m.def("cuda_memory_stats", &memory_stats, py::arg("index") = 0,
+        "Bytes of a CUDA device's memory: in use, peak, cached, free, total");
+  m.def(
+      "cuda_empty_cache", [] { without_gil(cuda_empty_cache); },
+      "Gives cached blocks of CUDA memory back to the driver");
 }
 
 }  // namespace nnx::bindings

@@ -98,16 +98,29 @@ MetricSpec read_metric(const Specification& specification) {
   return metric;
 }
 
+Precision read_precision(const std::string& text, const Parameters& parameters) {
+  if (text == "strict") return Precision::strict;
+  if (text != "tf32" && text != "bfloat16") {
+    bad_value("program", "precision", "'strict', 'tf32' or 'bfloat16'", "'" + text + "'");
+  }
+  if (parameters.device().kind == DeviceKind::cpu || parameters.dtype() != DType::float32) {
+    bad_value("program", "precision", "'strict' but for float32 on CUDA", "'" + text + "'");
+  }
+  return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
+}
+
 std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int output,
                                       const std::shared_ptr<Parameters>& parameters, int64_t max_batch,
                                       bool training, const std::optional<Specification>& loss,
                                       const std::optional<Specification>& optimizer,
-                                      const std::vector<Specification>& metrics, uint64_t seed) {
+                                      const std::vector<Specification>& metrics, uint64_t seed,
+                                      const std::string& precision) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
   options.training = training;
   options.seed = seed;
+  options.precision = read_precision(precision, *parameters);
   if (loss) options.loss = read_loss(*loss);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
   for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
@@ -115,17 +128,19 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
   return std::make_unique<Program>(graph, output, parameters, options);
 }
 
-Tensor read_array(const char* where, const char* name, const NumpyArgument& array) {
+Tensor read_array(const char* where, const char* name, const ArrayArgument& array) {
+  if (py::isinstance<Tensor>(array.object)) return py::cast<Tensor>(array.object);
   return from_numpy(where, name, as_array(where, name, array.object), true);
 }
 
-Tensor read_array(const char* where, const char* name, const std::optional<NumpyArgument>& array) {
+Tensor read_array(const char* where, const char* name, const std::optional<ArrayArgument>& array) {
   return array ? read_array(where, name, *array) : Tensor();
 }
 
 // Weights of any dtype come in the parameters' own.
-Tensor read_weight(const char* where, const Program& program, const std::optional<NumpyArgument>& array) {
+Tensor read_weight(const char* where, const Program& program, const std::optional<ArrayArgument>& array) {
   if (!array) return {};
+  if (py::isinstance<Tensor>(array->object)) return py::cast<Tensor>(array->object);
   const py::array weights = as_array(where, "sample_weight", array->object);
   return from_numpy(where, "sample_weight",
                     py::array(weights.attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
@@ -165,9 +180,9 @@ Specification to_dict(const RunResult& result) {
   return {dict};
 }
 
-Specification train_epoch(Program& program, const NumpyArgument& x, const NumpyArgument& y,
-                          const std::optional<NumpyArgument>& sample_weight,
-                          const std::optional<NumpyArgument>& order, int64_t batch_size,
+Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayArgument& y,
+                          const std::optional<ArrayArgument>& sample_weight,
+                          const std::optional<ArrayArgument>& order, int64_t batch_size,
                           const NumpyArgument& learning_rates, uint64_t first_step,
                           const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "train_epoch";
@@ -184,8 +199,8 @@ Specification train_epoch(Program& program, const NumpyArgument& x, const NumpyA
   return to_dict(without_gil([&] { return program.train(feed, batch_size, schedule, hooks); }));
 }
 
-double train_step(Program& program, const NumpyArgument& x, const NumpyArgument& y,
-                  const std::optional<NumpyArgument>& sample_weight, double learning_rate, uint64_t step) {
+double train_step(Program& program, const ArrayArgument& x, const ArrayArgument& y,
+                  const std::optional<ArrayArgument>& sample_weight, double learning_rate, uint64_t step) {
   const char* const where = "train_step";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
@@ -197,8 +212,8 @@ double train_step(Program& program, const NumpyArgument& x, const NumpyArgument&
   return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
 }
 
-Specification evaluate(Program& program, const NumpyArgument& x, const NumpyArgument& y,
-                       const std::optional<NumpyArgument>& sample_weight, int64_t batch_size,
+Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
+                       const std::optional<ArrayArgument>& sample_weight, int64_t batch_size,
                        const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "evaluate";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
@@ -211,7 +226,7 @@ Specification evaluate(Program& program, const NumpyArgument& x, const NumpyArgu
   return to_dict(without_gil([&] { return program.evaluate(feed, batch_size, hooks); }));
 }
 
-NumpyResult predict(Program& program, const NumpyArgument& x, int64_t batch_size,
+NumpyResult predict(Program& program, const ArrayArgument& x, int64_t batch_size,
                     const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "predict";
   const Tensor tx = read_array(where, "x", x);
@@ -244,7 +259,7 @@ void init_program(py::module_& m) {
       .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"),
            py::arg("max_batch"), py::arg("training"), py::arg("loss") = py::none(),
            py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
-           py::arg("seed") = 0)
+           py::arg("seed") = 0, py::arg("precision") = "strict")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1,

@@ -1,5 +1,6 @@
 #include "core/device.h"
 
+#include "core/cuda_device.h"
 #include "core/error.h"
 #include "cpu/runtime/device.h"
 
@@ -21,9 +22,18 @@ DeviceId parse_device(const std::string& text) {
   bad_value("nnx", "device", "'cpu', 'cuda' or 'cuda:<number>'", "'" + text + "'");
 }
 
+void* Device::allocate_host(size_t) { throw std::logic_error("this device has no page-locked memory"); }
+void Device::deallocate_host(void*) noexcept {}
+void Device::stage(void*, const void*, size_t) { throw std::logic_error("this device copies at once"); }
+void Device::await_staged() {}
+std::shared_ptr<void> Device::capture(void*, const std::function<void(Context&)>&) {
+  throw std::logic_error("this device has no graphs");
+}
+void Device::replay(const std::shared_ptr<void>&) { throw std::logic_error("this device has no graphs"); }
+
 Device& device_of(DeviceId id) {
   if (id.kind == DeviceKind::cpu) return cpu::cpu_device();
-  throw ValueError("device 'cuda': nnx was built without its CUDA plugin (NNX_CUDA=OFF)");
+  return cuda_device(id.index);
 }
 
 }  // namespace nnx

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "core/context.h"
+#include "core/precision.h"
 #include "kernels/table.h"
 
 namespace nnx {
@@ -42,14 +44,27 @@ class Device {
   // what Context::workspace must point at.
   virtual void run(double work, void* workspace, const std::function<void(Context&)>& body) = 0;
 
-  virtual const kernels::Table<float>& table_float32() const = 0;
+  // Whether run returns before its kernels have; the functions from here to replay are for such devices only.
+  virtual bool asynchronous() const { return false; }
+  // Page-locked host memory; a copy from it beside the kernels, after those enqueued so far; the kernels
+  // enqueued from now on wait for all such copies.
+  virtual void* allocate_host(size_t bytes);
+  virtual void deallocate_host(void* data) noexcept;
+  virtual void stage(void* to, const void* from, size_t bytes);
+  virtual void await_staged();
+  // The kernels that body launches, as a graph that replay runs.
+  virtual std::shared_ptr<void> capture(void* workspace, const std::function<void(Context&)>& body);
+  virtual void replay(const std::shared_ptr<void>& graph);
+
+  virtual const kernels::Table<float>& table_float32(Precision precision) const = 0;
   virtual const kernels::Table<double>& table_float64() const = 0;
 
   template <class T>
-  const kernels::Table<T>& table() const {
+  const kernels::Table<T>& table(Precision precision = Precision::strict) const {
     if constexpr (sizeof(T) == 4) {
-      return table_float32();
+      return table_float32(precision);
     } else {
+      static_cast<void>(precision);
       return table_float64();
     }
   }

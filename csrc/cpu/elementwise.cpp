@@ -146,15 +146,16 @@ static void cast(Context& context, int64_t n, DType from_type, const void* from,
   });
 }
 
-// to (rows, cols) = To(from[order[r]])
+// to (rows, cols) = To(from[order[first + r]])
 template <class To>
 static void gather_rows(Context& context, int64_t rows, int64_t cols, DType from_type, const void* from,
-                        const int64_t* order, To* to) {
+                        const int64_t* order, Live<int64_t> first, To* to) {
+  const int64_t start = value_of(first);
   const int64_t grain = max_of(1, kGrain / max_of(cols, 1));
   with_type(from_type, from, [&](const auto* source) {
     for_ranges(context, rows, grain, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        const auto* row = source + (order != nullptr ? order[r] : r) * cols;
+        const auto* row = source + (order != nullptr ? order[start + r] : start + r) * cols;
         To* target = to + r * cols;
         for (int64_t c = 0; c < cols; ++c) target[c] = static_cast<To>(row[c]);
       }
@@ -163,8 +164,8 @@ static void gather_rows(Context& context, int64_t rows, int64_t cols, DType from
 }
 
 static void gather_labels(Context& context, int64_t rows, DType from_type, const void* from,
-                          const int64_t* order, int32_t* to) {
-  gather_rows<int32_t>(context, rows, 1, from_type, from, order, to);
+                          const int64_t* order, Live<int64_t> first, int32_t* to) {
+  gather_rows<int32_t>(context, rows, 1, from_type, from, order, first, to);
 }
 
 template <class T>

@@ -8,8 +8,13 @@ namespace nnx::cpu::NNX_ISA {
 
 constexpr int64_t kGrain = 8192;
 
+NNX_INLINE bool held_back(const StepState* guard) {
+  return guard != nullptr && guard->watch != 0 && !__builtin_isfinite(guard->loss);
+}
+
 template <class T>
 static void sgd(Context& context, int64_t n, T* p, const T* g, T* velocity, const SgdRule& rule) {
+  if (held_back(rule.guard)) return;
   const T rate = static_cast<T>(value_of(rule.learning_rate));
   const T scale = static_cast<T>(value_of(rule.gradient_scale));
   const T decay = static_cast<T>(rule.weight_decay);
@@ -32,6 +37,7 @@ static void sgd(Context& context, int64_t n, T* p, const T* g, T* velocity, cons
 
 template <class T>
 static void adam(Context& context, int64_t n, T* p, const T* g, T* m, T* v, const AdamRule& rule) {
+  if (held_back(rule.guard)) return;
   const double t = static_cast<double>(value_of(rule.step) + 1);
   const double learning_rate = value_of(rule.learning_rate);
   const T rate = static_cast<T>(learning_rate / (1.0 - __builtin_pow(rule.beta1, t)));
@@ -76,11 +82,25 @@ static void clip_scale(Context&, const double* sum, double clip_norm, double* sc
 }
 
 template <class T>
+static void end_step(Context&, int64_t rows, const double* rates, int64_t count, StepState* state) {
+  if (state->halted != 0 || (state->watch != 0 && !__builtin_isfinite(state->loss))) {
+    state->halted = 1;
+    return;
+  }
+  state->loss_sum += state->loss * static_cast<double>(rows);
+  state->start += rows;
+  ++state->step;
+  ++state->done;
+  if (rates != nullptr) state->learning_rate = rates[min_of(state->done, count - 1)];
+}
+
+template <class T>
 void fill(kernels::OptimizerKernels<T>& table) {
   table.sgd = sgd<T>;
   table.adam = adam<T>;
   table.squared_norm = squared_norm<T>;
   table.clip_scale = clip_scale<T>;
+  table.end_step = end_step<T>;
 }
 
 template void fill(kernels::OptimizerKernels<float>&);

@@ -40,12 +40,12 @@ struct ElementwiseKernels {
   void (*log_backward)(Context&, int64_t n, const T* dy, const T* x, Policy, T* dx);
   // to (n) = T(from), from of any DType
   void (*cast)(Context&, int64_t n, DType from_type, const void* from, T* to);
-  // to (rows, cols) = T(from[order[r]]), from (*, cols) of any DType; order null: rows in their order
+  // to (rows, cols) = T(from[order[first + r]]), from (*, cols) of any DType; order null: from[first + r]
   void (*gather)(Context&, int64_t rows, int64_t cols, DType from_type, const void* from,
-                 const int64_t* order, T* to);
+                 const int64_t* order, Live<int64_t> first, T* to);
   // The same for integer labels (rows), from int32, int64 or uint8
   void (*gather_labels)(Context&, int64_t rows, DType from_type, const void* from, const int64_t* order,
-                        int32_t* to);
+                        Live<int64_t> first, int32_t* to);
 };
 
 }  // namespace kernels

@@ -5,12 +5,28 @@
 
 namespace nnx {
 
+// What changes from step to step of a run, in the device's memory: a captured step needs nothing from the
+// host.
+struct StepState {
+  uint64_t step = 0;           // of the whole training; dropout and Adam read it
+  int64_t done = 0;            // steps of this run
+  int64_t start = 0;           // the row the batch begins at
+  double learning_rate = 0.0;  // of this step
+  double loss = 0.0;           // of the batch
+  double loss_sum = 0.0;       // loss * rows, over the run
+  double squared_norm = 0.0, gradient_scale = 1.0;
+  int32_t watch = 0;   // halt at the first loss that is not finite
+  int32_t halted = 0;  // one was met: this step has changed no parameter, and state.end has not ended it
+};
+
 struct SgdRule {
   Live<double> learning_rate;  // `at` replaces `value` where given
   double momentum = 0.0;
   bool nesterov = false;
   double weight_decay = 0.0;  // added to the gradient: g + weight_decay * p
   Live<double> gradient_scale{1.0, nullptr};
+  // Where given and guard->watch: nothing is done unless guard->loss is finite.
+  const StepState* guard = nullptr;
 };
 
 struct AdamRule {
@@ -20,6 +36,7 @@ struct AdamRule {
   bool decoupled = false;  // AdamW: p -= learning_rate * weight_decay * p, instead of g + weight_decay * p
   Live<uint64_t> step;     // updates done before this one; `at` replaces `value` where given
   Live<double> gradient_scale{1.0, nullptr};
+  const StepState* guard = nullptr;  // as above
 };
 
 namespace kernels {
@@ -36,6 +53,10 @@ struct OptimizerKernels {
   void (*squared_norm)(Context&, int64_t n, const T* g, Policy, double* sum);
   // *scale = min(1, clip_norm / sqrt(*sum)); 1 where *sum is 0 or not finite
   void (*clip_scale)(Context&, const double* sum, double clip_norm, double* scale);
+  // Ends a step of `rows` rows: halts where state->watch and the loss is not finite, or halted already; else
+  // adds to loss_sum, moves on step, done and start, and takes the next learning rate, rates[min(done, count
+  // - 1)]; rates may be null, the rate then stays.
+  void (*end_step)(Context&, int64_t rows, const double* rates, int64_t count, StepState* state);
 };
 
 }  // namespace kernels

@@ -10,7 +10,7 @@ Compiler<T>::Compiler(Program& program, int output)
     : program_(program),
       graph_(*program.graph_),
       parameters_(*program.parameters_),
-      table_(device_of(parameters_.device()).template table<T>()),
+      table_(device_of(parameters_.device()).template table<T>(program.options_.precision)),
       output_node_(output),
       training_(program.options_.training),
       values_of_nodes_(graph_.nodes().size(), -1),
@@ -209,16 +209,9 @@ void Compiler<T>::emit_input() {
   auto* const gather = table_.elementwise.gather;
   emit(
       Phase::input, "input", {input.buffer},
-      [this_ = &program_, gather, columns, to](Context& context, int64_t n) {
-        const Feed& feed = this_->feed_;
-        const int64_t start = this_->start_;
-        if (feed.order != nullptr) {
-          gather(context, n, columns, feed.x_type, feed.x, feed.order + start, to);
-        } else {
-          const char* const from = static_cast<const char*>(feed.x);
-          gather(context, n, columns, feed.x_type,
-                 from + static_cast<size_t>(start * columns) * size_of(feed.x_type), nullptr, to);
-        }
+      [program = &program_, gather, columns, to](Context& context, int64_t n) {
+        const Feed& feed = program->feed_;
+        gather(context, n, columns, feed.x_type, feed.x, feed.order, program->first_row(), to);
       },
       input.buffer, columns);
 }
@@ -230,7 +223,7 @@ void Compiler<T>::emit_predictions() {
   auto* const copy = table_.elementwise.copy_strided;
   emit(Phase::output, "output", {value(output_value_).buffer},
        [this_ = &program_, copy, columns, from](Context& context, int64_t n) {
-         T* const to = static_cast<T*>(this_->feed_.result) + this_->start_ * columns;
+         T* const to = static_cast<T*>(this_->feed_.result) + this_->output_row_ * columns;
          copy(context, {n, columns, columns, columns}, from, Policy::assign, to);
        });
 }
@@ -255,6 +248,14 @@ void Compiler<T>::count_flops() {
 template <class T>
 void Compiler<T>::finish() {
   program_.memory_.allocate(parameters_.device());
+  int64_t sums = 0;
+  for (const int64_t size : program_.metric_sizes_) sums += size;
+  program_.metric_memory_ = Tensor::zeros({sums}, DType::float64, parameters_.device());
+  double* next = program_.metric_memory_.template data<double>();
+  for (size_t i = 0; i < program_.metric_sizes_.size(); ++i) {
+    program_.metric_cells_[i] = next;
+    next += program_.metric_sizes_[i];
+  }
   if (program_.workspace_bytes_ > 0) {
     program_.workspace_ = Tensor::empty({program_.workspace_bytes_}, DType::uint8, parameters_.device());
   }

@@ -53,7 +53,7 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
             kernel(context, n * elements, dy, x, policy, dx);
           });
     case NodeKind::dropout: {
-      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_.step}, node.rate};
+      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_->step}, node.rate};
       return in_place(input, -1,
                       [=, kernel = table_.dropout.apply](Context& context, int64_t n, Policy policy, T* dx) {
                         kernel(context, n * elements, dy, key, policy, dx);
@@ -124,7 +124,7 @@ void Compiler<T>::emit_update() {
   };
   const int64_t count = parameters_.trainable_elements();
   const Ref<T> p = cell(Slot::value), g = cell(Slot::gradient);
-  Program::StepState* const state = &program_.state_;
+  StepState* const state = program_.state_;
   Live<double> scale{1.0, nullptr};
   if (optimizer->clip_norm) {
     scale.at = &state->gradient_scale;
@@ -144,14 +144,15 @@ void Compiler<T>::emit_update() {
                         optimizer->weight_decay,
                         optimizer->decoupled,
                         {0, &state->step},
-                        scale};
+                        scale,
+                        state};
     const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
     emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
       kernel(context, count, p, g, m, v, rule);
     });
     return;
   }
-  const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale};
+  const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale, state};
   const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
   emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
     kernel(context, count, p, g, velocity, rule);

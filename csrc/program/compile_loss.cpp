@@ -11,21 +11,13 @@ void Compiler<T>::emit_targets() {
   Program* const program = &program_;
   program_.target_elements_ = loss.targets == Targets::labels ? 1 : value(loss_value_).elements;
   program_.classes_ = graph_.node(loss_node_).shape.back();
-  const auto start_of = [program](const void* data, DType dtype, int64_t columns) -> const void* {
-    if (program->feed_.order != nullptr) return data;
-    return static_cast<const char*>(data) + static_cast<size_t>(program->start_ * columns) * size_of(dtype);
-  };
-  const auto order_of = [program]() -> const int64_t* {
-    return program->feed_.order != nullptr ? program->feed_.order + program->start_ : nullptr;
-  };
-
   weight_buffer_ = buffer_of(1);
   const Ref<T> weight = ref(weight_buffer_);
   emit(Phase::targets, "targets", {weight_buffer_},
        [=, gather = table_.elementwise.gather](Context& context, int64_t n) {
          const void* const from = program->feed_.weight;
          if (from == nullptr) return;
-         gather(context, n, 1, dtype_of<T>, start_of(from, dtype_of<T>, 1), order_of(), weight);
+         gather(context, n, 1, dtype_of<T>, from, program->feed_.order, program->first_row(), weight);
        });
 
   if (loss.targets == Targets::labels) {
@@ -34,7 +26,7 @@ void Compiler<T>::emit_targets() {
     emit(Phase::targets, "targets", {target_buffer_},
          [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
            const Feed& feed = program->feed_;
-           gather(context, n, feed.y_type, start_of(feed.y, feed.y_type, 1), order_of(), labels);
+           gather(context, n, feed.y_type, feed.y, feed.order, program->first_row(), labels);
          });
     return;
   }
@@ -44,8 +36,7 @@ void Compiler<T>::emit_targets() {
   emit(Phase::targets, "targets", {target_buffer_},
        [=, gather = table_.elementwise.gather](Context& context, int64_t n) {
          const Feed& feed = program->feed_;
-         gather(context, n, columns, feed.y_type, start_of(feed.y, feed.y_type, columns), order_of(),
-                targets);
+         gather(context, n, columns, feed.y_type, feed.y, feed.order, program->first_row(), targets);
        });
 }
 
@@ -88,7 +79,7 @@ void Compiler<T>::emit_loss_kernel() {
            }
            kernel(context, n * rows, classes, y, targets, smoothing,
                   program->feed_.weight != nullptr ? static_cast<T*>(weight) : nullptr, scale,
-                  {nullptr, &program->state_.loss, dy});
+                  {nullptr, &program->state_->loss, dy});
          });
     return;
   }
@@ -105,15 +96,16 @@ void Compiler<T>::emit_loss_kernel() {
          const double scale = sum ? 1.0 : 1.0 / static_cast<double>(n * counted);
          kernel(context, kind, delta, n, elements, y, targets,
                 program->feed_.weight != nullptr ? static_cast<T*>(weight) : nullptr, scale,
-                {nullptr, &program->state_.loss, dy});
+                {nullptr, &program->state_->loss, dy});
        });
 }
 
 template <class T>
 void Compiler<T>::emit_metrics() {
   const LossSpec& loss = *program_.options_.loss;
-  std::vector<std::vector<double>>& sums = program_.metrics_;
-  sums.resize(program_.options_.metrics.size());
+  const size_t metrics = program_.options_.metrics.size();
+  program_.metric_sizes_.resize(metrics);
+  program_.metric_cells_.resize(metrics);
   const int64_t elements = value(loss_value_).elements;
   const int64_t classes = graph_.node(loss_node_).shape.back(), rows = elements / classes;
   const bool labels = loss.targets == Targets::labels;
@@ -130,42 +122,42 @@ void Compiler<T>::emit_metrics() {
     return result;
   };
 
-  for (size_t i = 0; i < sums.size(); ++i) {
+  for (size_t i = 0; i < metrics; ++i) {
     const MetricSpec& metric = program_.options_.metrics[i];
     const int read = metric.kind == MetricKind::regression ? output_value_ : loss_value_;
     const Ref<T> y = value_ref(read);
     const auto append = [&](int64_t count, auto run) {
-      sums[i].assign(static_cast<size_t>(count), 0.0);
+      program_.metric_sizes_[i] = count;
       emit(Phase::metrics, "metrics", {value(read).buffer, target_buffer_}, std::move(run));
     };
-    std::vector<double>* const to = &sums[i];
+    const Ref<double> to{&program_.metric_cells_[i]};
     // sigmoid(z) > threshold where z > log(threshold / (1 - threshold)).
     const double threshold =
         behind_sigmoid ? std::log(metric.threshold / (1.0 - metric.threshold)) : metric.threshold;
     switch (metric.kind) {
       case MetricKind::top_k:
         append(1, [=, k = metric.k, kernel = table_.loss.count_top_k](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), k, to->data());
+          kernel(context, n * rows, classes, y, class_targets(), k, to);
         });
         break;
       case MetricKind::confusion:
         append(classes * classes, [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), to->data());
+          kernel(context, n * rows, classes, y, class_targets(), to);
         });
         break;
       case MetricKind::binary:
         append(1, [=, kernel = table_.loss.count_binary](Context& context, int64_t n) {
-          kernel(context, n * elements, y, targets, threshold, to->data());
+          kernel(context, n * elements, y, targets, threshold, to);
         });
         break;
       case MetricKind::binary_confusion:
         append(4, [=, kernel = table_.loss.binary_confusion](Context& context, int64_t n) {
-          kernel(context, n * elements, y, targets, threshold, to->data());
+          kernel(context, n * elements, y, targets, threshold, to);
         });
         break;
       case MetricKind::regression:
         append(elements * 4, [=, kernel = table_.loss.regression_sums](Context& context, int64_t n) {
-          kernel(context, n, elements, y, targets, to->data());
+          kernel(context, n, elements, y, targets, to);
         });
         break;
     }

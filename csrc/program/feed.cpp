@@ -6,7 +6,8 @@
 namespace nnx::program {
 namespace {
 
-void check_labels(const char* where, const Tensor& labels, int64_t classes) {
+void check_labels(const char* where, const Tensor& given, int64_t classes) {
+  const Tensor labels = given.to(DeviceId{});
   const auto scan = [&](const auto* values) {
     for (int64_t i = 0; i < labels.elements(); ++i) {
       const auto label = static_cast<int64_t>(values[i]);
@@ -26,6 +27,11 @@ void check_labels(const char* where, const Tensor& labels, int64_t classes) {
     default:
       bad_type(where, "y", "integer labels", name_of(labels.dtype()));
   }
+}
+
+void expect_place(const char* where, const char* name, const Tensor& tensor, DeviceId device) {
+  if (tensor.device() == device) return;
+  bad_value(where, name, "an array on device '" + device.str() + "'", "'" + tensor.device().str() + "'");
 }
 
 void check_targets(const char* where, const Program& program, const Tensor& y, int64_t rows) {
@@ -52,15 +58,19 @@ Feed make_feed(const char* where, const Program& program, const Tensor& x, const
     bad_value(where, "x", "shape " + expected, x.shape());
   }
   Feed feed;
-  feed.rows = x.shape()[0];
+  feed.rows = feed.data_rows = x.shape()[0];
+  feed.resident = x.device().kind != DeviceKind::cpu;
+  if (feed.resident) expect_place(where, "x", x, program.parameters()->device());
   feed.x = x.raw();
   feed.x_type = x.dtype();
   if (program.options().loss && y.defined()) {
+    expect_place(where, "y", y, x.device());
     check_targets(where, program, y, feed.rows);
     feed.y = y.raw();
     feed.y_type = y.dtype();
   }
   if (weight.defined()) {
+    expect_place(where, "sample_weight", weight, x.device());
     ops::expect_shape(where, "sample_weight", weight.shape(), Shape{feed.rows});
     ops::expect_dtype(where, "sample_weight", weight, program.parameters()->dtype());
     feed.weight = weight.raw();

@@ -1,10 +1,12 @@
 #include "program/program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "core/error.h"
 #include "program/compiler.h"
+#include "program/device_run.h"
 
 namespace nnx::program {
 namespace {
@@ -45,15 +47,21 @@ Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Param
                  const ProgramOptions& options)
     : graph_(std::move(graph)), parameters_(std::move(parameters)), options_(options) {
   output_shape_ = graph_->node(output).shape;
+  if (device_of(parameters_->device()).asynchronous())
+    device_memory_ = std::make_unique<DeviceMemoryOfRuns>();
+  state_memory_ =
+      Tensor::zeros({static_cast<int64_t>(sizeof(StepState))}, DType::uint8, parameters_->device());
+  state_ = state_memory_.data<StepState>();
   if (parameters_->dtype() == DType::float64) {
     Compiler<double>(*this, output).compile();
   } else {
     Compiler<float>(*this, output).compile();
   }
-  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch,
-                        Phase::metrics, Phase::backward, Phase::update});
-  evaluate_list_ =
-      select({Phase::input, Phase::forward, Phase::targets, Phase::loss, Phase::watch, Phase::metrics});
+  // A device that works behind the host watches the loss itself, see StepState.
+  const Phase watch = device_of(parameters_->device()).asynchronous() ? Phase::loss : Phase::watch;
+  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics,
+                        Phase::backward, Phase::update});
+  evaluate_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics});
   predict_list_ = select({Phase::input, Phase::forward, Phase::output});
 }
 
@@ -62,9 +70,7 @@ Program::~Program() = default;
 Program::List Program::select(std::initializer_list<Phase> phases) const {
   List list;
   for (const Step& step : steps_) {
-    for (Phase phase : phases) {
-      if (step.phase == phase) list.push_back(&step);
-    }
+    if (std::find(phases.begin(), phases.end(), step.phase) != phases.end()) list.push_back(&step);
   }
   return list;
 }
@@ -109,8 +115,8 @@ struct Program::Run {
 
   void begin_step() {
     if (ended) return;
-    StepState& state = program.state_;
-    program.start_ = result.samples;
+    StepState& state = *program.state_;
+    state.start = program.output_row_ = result.samples;
     rows_now = std::min(batch_size, program.feed_.rows - result.samples);
     if (rows_now == 0) {
       ended = true;
@@ -123,7 +129,7 @@ struct Program::Run {
   }
 
   void end_step() {
-    if (with_loss) loss_sum += program.state_.loss * static_cast<double>(rows_now);
+    if (with_loss) loss_sum += program.state_->loss * static_cast<double>(rows_now);
     ++result.steps;
     result.samples += rows_now;
     if (hooks.interval <= 0.0) {
@@ -148,7 +154,7 @@ struct Program::Run {
 
   void update_result() {
     result.loss = result.samples > 0 ? loss_sum / static_cast<double>(result.samples) : 0.0;
-    result.metrics = program.metrics_;
+    result.metrics = program.read_metrics();
     result.nonfinite = program.nonfinite_;
   }
 
@@ -209,12 +215,15 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
               batch_size);
   }
   feed_ = feed;
-  start_ = 0;
   nonfinite_.reset();
-  for (std::vector<double>& sums : metrics_) std::fill(sums.begin(), sums.end(), 0.0);
+  Device& device = device_of(parameters_->device());
+  device.zero(metric_memory_.raw(), metric_memory_.bytes());
+  if (device.asynchronous()) {
+    return DeviceRun(*this, list, batch_size, schedule, hooks, with_loss).run();
+  }
   const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
-  device_of(parameters_->device()).run(work, workspace_.raw(), std::ref(run));
+  device.run(work, workspace_.raw(), std::ref(run));
   if (run.error) std::rethrow_exception(run.error);
   run.update_result();
   if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {
@@ -236,24 +245,49 @@ RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks&
   return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
 }
 
-// On the first loss that is not finite, finds the layer whose output is the first to be so: runs the list up
-// to here once more, since other arrays may lie by now where the outputs were, and leaves every array as it
-// was.
+// On the first loss that is not finite, finds the layer whose output is the first to be so.
 void Program::watch_loss(Context& context, int64_t rows) {
-  if (nonfinite_ || std::isfinite(state_.loss)) return;
-  nonfinite_ = NonFinite{state_.step, "loss"};
+  if (nonfinite_ || std::isfinite(state_->loss)) return;
+  nonfinite_ =
+      NonFinite{state_->step, nonfinite_layer([&](const Step& step) { step.run(context, rows); }, rows)};
+}
+
+// Runs the list up to the loss once more, since other arrays may lie by now where the outputs were, and
+// leaves every array as it was.
+std::string Program::nonfinite_layer(const std::function<void(const Step&)>& run, int64_t rows) {
+  Device& device = device_of(parameters_->device());
+  std::vector<char> output;
+  std::string layer = "loss";
   bool found = false;
   for (const Step& step : steps_) {
     if (step.phase == Phase::watch) break;
     if (step.phase == Phase::output) continue;
-    step.run(context, rows);
-    const void* const data = step.result;
+    run(step);
+    const void* data = step.result;
     if (found || data == nullptr) continue;
     const int64_t count = rows * step.elements;
+    if (device.asynchronous()) {
+      output.resize(static_cast<size_t>(count) * size_of(parameters_->dtype()));
+      device.copy_to_host(output.data(), data, output.size());
+      data = output.data();
+    }
     found = parameters_->dtype() == DType::float64 ? !all_finite<double>(data, count)
                                                    : !all_finite<float>(data, count);
-    if (found) nonfinite_->layer = step.layer;
+    if (found) layer = step.layer;
   }
+  return layer;
+}
+
+std::vector<std::vector<double>> Program::read_metrics() {
+  std::vector<double> sums(static_cast<size_t>(metric_memory_.elements()));
+  device_of(parameters_->device()).copy_to_host(sums.data(), metric_memory_.raw(), metric_memory_.bytes());
+  std::vector<std::vector<double>> metrics;
+  auto next = sums.begin();
+  for (const int64_t size : metric_sizes_) {
+    metrics.emplace_back(next, next + size);
+    next += size;
+  }
+  return metrics;
 }
 
 }  // namespace nnx::program

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/loss.h"
+#include "kernels/optimizer.h"
 #include "program/graph.h"
 #include "program/memory_plan.h"
 #include "program/parameters.h"
@@ -56,11 +57,15 @@ struct ProgramOptions {
   std::optional<OptimizerSpec> optimizer;
   std::vector<MetricSpec> metrics;
   uint64_t seed = 0;
+  Precision precision = Precision::strict;
 };
 
-// The arrays a run reads; their shapes and labels have been checked.
+// The arrays a run reads; their shapes and labels have been checked. They lie on the host, or, where
+// `resident`, x, y and weight on the program's device.
 struct Feed {
-  int64_t rows = 0;
+  bool resident = false;
+  int64_t rows = 0;       // to go over
+  int64_t data_rows = 0;  // in x, y and weight
   const void* x = nullptr;
   DType x_type = DType::float32;
   const void* y = nullptr;
@@ -101,6 +106,8 @@ struct MemoryUse {
   int64_t parameters, gradients, optimizer, activations, workspace;  // bytes
 };
 
+struct DeviceMemoryOfRuns;  // program/device_run.h
+
 class Program {
  public:
   Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Parameters> parameters,
@@ -125,6 +132,7 @@ class Program {
  private:
   template <class T>
   friend class Compiler;
+  friend class DeviceRun;
 
   enum class Phase { input, forward, targets, loss, watch, metrics, output, backward, update };
 
@@ -136,15 +144,6 @@ class Program {
     int64_t elements = 0;  // of it, per sample
   };
 
-  // What the kernels of a step read besides their buffers.
-  struct StepState {
-    uint64_t step = 0;
-    double learning_rate = 0.0;
-    double loss = 0.0;
-    double squared_norm = 0.0;
-    double gradient_scale = 1.0;
-  };
-
   struct Run;
   using List = std::vector<const Step*>;
 
@@ -152,6 +151,10 @@ class Program {
                 const RunHooks& hooks, bool with_loss, double flops);
   List select(std::initializer_list<Phase> phases) const;
   void watch_loss(Context& context, int64_t rows);
+  // The first layer whose output is not finite on the current batch; "loss" where none is.
+  std::string nonfinite_layer(const std::function<void(const Step&)>& run, int64_t rows);
+  std::vector<std::vector<double>> read_metrics();
+  Live<int64_t> first_row() const { return {0, &state_->start}; }
 
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<Parameters> parameters_;
@@ -166,10 +169,14 @@ class Program {
   int64_t workspace_bytes_ = 0;
   std::vector<Step> steps_;
   List train_list_, evaluate_list_, predict_list_;
-  std::vector<std::vector<double>> metrics_;  // raw sums
-  StepState state_;
-  Feed feed_;          // of the run going on
-  int64_t start_ = 0;  // its row the next step begins at
+  std::vector<int64_t> metric_sizes_;
+  Tensor metric_memory_;  // raw sums, one after the other
+  std::deque<void*> metric_cells_;
+  std::unique_ptr<DeviceMemoryOfRuns> device_memory_;  // of devices that work behind the host
+  Tensor state_memory_;
+  StepState* state_ = nullptr;  // in it
+  int64_t output_row_ = 0;      // where the predictions of this step go
+  Feed feed_;                   // of the run going on
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;
   std::atomic<std::thread::id> user_{};

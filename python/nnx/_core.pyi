@@ -349,12 +349,13 @@ class Program:
         optimizer: dict[str, Any] | None = None,
         metrics: list[dict[str, Any]] = ...,
         seed: int = 0,
+        precision: str = "strict",
     ) -> None: ...
     def train_epoch(
         self,
-        x: npt.NDArray[Any],
-        y: npt.NDArray[Any],
-        sample_weight: npt.NDArray[Any] | None,
+        x: npt.NDArray[Any] | Tensor,
+        y: npt.NDArray[Any] | Tensor,
+        sample_weight: npt.NDArray[Any] | Tensor | None,
         order: npt.NDArray[np.int64] | None,
         batch_size: int,
         learning_rates: npt.NDArray[np.float64],
@@ -364,23 +365,23 @@ class Program:
     ) -> dict[str, Any]: ...
     def train_step(
         self,
-        x: npt.NDArray[Any],
-        y: npt.NDArray[Any],
-        sample_weight: npt.NDArray[Any] | None,
+        x: npt.NDArray[Any] | Tensor,
+        y: npt.NDArray[Any] | Tensor,
+        sample_weight: npt.NDArray[Any] | Tensor | None,
         learning_rate: float,
         step: int,
     ) -> float: ...
     def evaluate(
         self,
-        x: npt.NDArray[Any],
-        y: npt.NDArray[Any],
-        sample_weight: npt.NDArray[Any] | None,
+        x: npt.NDArray[Any] | Tensor,
+        y: npt.NDArray[Any] | Tensor,
+        sample_weight: npt.NDArray[Any] | Tensor | None,
         batch_size: int,
         progress: _Progress = None,
         interval: float = 0.1,
     ) -> dict[str, Any]: ...
     def predict(
-        self, x: npt.NDArray[Any], batch_size: int, progress: _Progress = None, interval: float = 0.1
+        self, x: npt.NDArray[Any] | Tensor, batch_size: int, progress: _Progress = None, interval: float = 0.1
     ) -> _Floats: ...
     @property
     def flops_forward(self) -> int: ...

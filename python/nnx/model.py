@@ -78,14 +78,16 @@ class Model(Layer):
             loss: a name or a Loss; None for a model that only predicts.
             metrics: names, classes, objects or functions of `nnx.metrics`.
             device: "cpu", "cuda", "cuda:1", or "auto": CUDA where it is there.
-            precision: "float32" or "float64".
+            precision: "float32" (strict IEEE on every device), "float64", or, on CUDA, "tf32" or "bfloat16":
+                the factors of dense and convolutional layers' products are rounded to 10 or 7 bits of mantissa
+                for the tensor cores; weights, sums, losses and updates stay float32.
             seed: for initial weights, shuffles and dropout; None draws one from `nnx.set_seed`'s.
 
         Raises:
             ValueError, TypeError: naming the argument that does not fit.
         """
-        if precision not in ("float32", "float64"):
-            raise ValueError(f"argument 'precision' expected 'float32' or 'float64', got {precision!r}")
+        place = programs.resolve_device(device)
+        programs.check_precision(precision, place)
         if isinstance(metrics, str):
             metrics = (metrics,)
         compiled = (
@@ -94,7 +96,7 @@ class Model(Layer):
             [_metric(metric) for metric in metrics],
             seeds.draw() if seed is None else seeds.check(seed),
         )
-        self.device = programs.resolve_device(device)
+        self.device = place
         self.optimizer, self.loss, self.metrics, self.seed = compiled
         self.precision, self.epoch = precision, 0
         self.optimizer.iterations = 0
@@ -258,7 +260,8 @@ class Model(Layer):
                 self.seed = seeds.draw()
             fixed = tracing.frozen(self)
             named = self.named_weights()
-            store = tracing.new_store(named, base.weights, fixed, self.precision, self.device, self.seed)
+            dtype = programs.dtype_of(self.precision)
+            store = tracing.new_store(named, base.weights, fixed, dtype, self.device, self.seed)
         self._store = store
         shape = base.input_shape if input_shape is None else input_shape
         found = self._graphs.get(shape)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Role: TypeAlias = Literal["train", "evaluate", "predict"]
 
+# What the core calls the precision of products.
+_PRODUCTS = {"float32": "strict", "float64": "strict", "tf32": "tf32", "bfloat16": "bfloat16"}
+
 
 @dataclass
 class _Held:
@@ -49,7 +52,7 @@ class Programs:
 
 def for_prediction(model: Model, traced: Traced, batch: int) -> _core.Program:
     """The program that computes the model's outputs."""
-    return model.programs.get("predict", traced, max(1, batch))
+    return model.programs.get("predict", traced, max(1, batch), precision=_PRODUCTS[model.precision])
 
 
 def for_targets(model: Model, role: Role, traced: Traced, batch: int, kind: TargetKind) -> _core.Program:
@@ -64,6 +67,7 @@ def for_targets(model: Model, role: Role, traced: Traced, batch: int, kind: Targ
         optimizer=model.optimizer.spec() if role == "train" else None,
         metrics=metric_specs(model, setting(model, traced, kind)),
         seed=model.seed or 0,
+        precision=_PRODUCTS[model.precision],
     )
 
 
@@ -89,12 +93,25 @@ def metric_specs(model: Model, what: Setting) -> list[dict[str, Any]]:
     return specs
 
 
+def check_precision(precision: str, device: str) -> None:
+    """ValueError unless the device computes in that precision."""
+    known = ("float32", "float64") if device == "cpu" else tuple(_PRODUCTS)
+    if precision not in known:
+        names = " or ".join([", ".join(map(repr, known[:-1])), repr(known[-1])])
+        raise ValueError(f"argument 'precision' expected {names} on device '{device}', got {precision!r}")
+
+
+def dtype_of(precision: str) -> str:
+    """The dtype of weights, activations and gradients."""
+    return "float64" if precision == "float64" else "float32"
+
+
 def resolve_device(device: str) -> str:
-    """The device meant: "auto" is CUDA where it is there; ValueError says why a device is not there."""
+    """The device meant: "auto" is a GPU where there is one; ValueError says why a device is not there."""
     if not isinstance(device, str):
         raise TypeError(f"argument 'device' expected a str, got {type(device).__name__}")
     if device == "auto":
-        return "cuda" if _core.cuda_is_available() else "cpu"
+        return "cuda" if _core.cuda_is_available() and not _core.cuda_is_emulated() else "cpu"
     kind, _, index = device.partition(":")
     if device != "cpu" and (kind != "cuda" or not (index.isdigit() or device == "cuda")):
         raise ValueError(f"argument 'device' expected 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnx import data
+from nnx import _core, data, programs
 from nnx._types import ClassWeight, NDArray, Shape
 from nnx.data import TargetKind
 from nnx.tracing import Traced
@@ -27,6 +27,24 @@ class Arrays:
     kind: TargetKind
     weight: NDArray | None
     rows: npt.NDArray[np.int64] | None = None
+    resident: tuple[_core.Tensor, _core.Tensor, _core.Tensor | None] | None = None
+
+    @property
+    def fed(self) -> tuple[NDArray | _core.Tensor, NDArray | _core.Tensor, NDArray | _core.Tensor | None]:
+        """x, y and weight as a program is to read them."""
+        return self.resident or (self.x, self.y, self.weight)
+
+    def move(self, model: Model) -> None:
+        """Copies the arrays to the model's device, where they stay; those that do not fit stream from the host."""
+        if model.device == "cpu":
+            return
+        weight = None if self.weight is None else self.weight.astype(programs.dtype_of(model.precision))
+        given = [array for array in (self.x, self.y, weight) if array is not None]
+        stats = _core.cuda_memory_stats(int(model.device.partition(":")[2] or 0))
+        if sum(array.nbytes for array in given) > (stats["free"] + stats["cached"]) // 2:
+            return
+        x, y, *rest = [_core.tensor(array, device=model.device) for array in given]
+        self.resident = (x, y, rest[0] if rest else None)
 
     @property
     def samples(self) -> int:

@@ -53,6 +53,9 @@ def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
     if isinstance(source, Arrays) and source.samples == 0:
         raise ValueError("argument 'x' expected at least one sample, got none")
 
+    for arrays in (source, held_out):
+        if isinstance(arrays, Arrays):
+            arrays.move(model)
     history = History()
     verbose = callbacks.verbosity(plan.verbose)
     bars = [ProgressBar(verbose)] if verbose else []
@@ -153,7 +156,7 @@ class _Training:
 
         try:
             result = program.train_epoch(
-                part.x, part.y, part.weight, order, batch, rates, first, progress, reporter.interval
+                *part.fed, order, batch, rates, first, progress, reporter.interval
             )
             done = result["steps"]
         finally:
@@ -214,7 +217,7 @@ def _evaluate(model: Model, source: Source, batch_size: int, hooks: CallbackList
             reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
             return False
 
-        totals.add(program.evaluate(part.x, part.y, part.weight, batch, progress, reporter.interval))
+        totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval))
         logs = totals.logs(model, what)
     hooks.call("on_test_end", logs)
     return logs

@@ -53,7 +53,7 @@ class CpuDevice final : public Device {
     run_region(work < kSerialWork ? 1 : num_threads(), workspace, body);
   }
 
-  const kernels::Table<float>& table_float32() const override { return instruction_set().float32; }
+  const kernels::Table<float>& table_float32(Precision) const override { return instruction_set().float32; }
   const kernels::Table<double>& table_float64() const override { return instruction_set().float64; }
 };
 

@@ -12,5 +12,11 @@ def run() -> int:
     print(f"nnx      {info['version']}")
     print(f"cpu      {cpu['isa']} ({8 * cpu['vector_bytes']}-bit vectors), of {', '.join(cpu['isas_built'])}")
     print(f"threads  {info['threads']}")
-    print(f"cuda     {'available' if cuda['available'] else 'not available: ' + cuda['reason']}")
+    if not cuda["available"]:
+        print(f"cuda     not available: {cuda['reason']}")
+        return 0
+    what = "emulated" if cuda["emulated"] else f"{cuda['runtime']}, driver {cuda['driver']}"
+    print(f"cuda     {what}, built for {cuda['architectures']}")
+    for index, device in enumerate(cuda["devices"]):
+        print(f"cuda:{index}   {device['name']}, compute capability {device['compute_capability']}")
     return 0

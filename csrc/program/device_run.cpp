@@ -1,0 +1,354 @@
+#include "program/device_run.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace nnx::program {
+namespace {
+
+// Steps in the long graph: what a launch costs the host is spread over them.
+constexpr int64_t kStepsPerGraph = 16;
+// The host looks at the device about this often; the less often, the fewer pauses between steps.
+constexpr double kLookSeconds = 0.03;
+// Arrays that do not fit pass through the device in windows of about this many bytes, two of them.
+constexpr int64_t kWindowBytes = int64_t{64} << 20;
+constexpr size_t kGraphsKept = 16;
+
+double seconds(std::chrono::steady_clock::duration passed) {
+  return std::chrono::duration<double>(passed).count();
+}
+
+// A tensor of at least that many bytes; what is there already where that does. Contents are not kept.
+void* reserve(Tensor& tensor, int64_t bytes, DeviceId device) {
+  if (!tensor.defined() || static_cast<int64_t>(tensor.bytes()) < bytes) {
+    tensor = Tensor();  // its memory first
+    tensor = Tensor::empty({bytes}, DType::uint8, device);
+  }
+  return tensor.raw();
+}
+
+int64_t bytes_of(int64_t elements, DType dtype) { return elements * static_cast<int64_t>(size_of(dtype)); }
+
+}  // namespace
+
+DeviceRun::DeviceRun(Program& program, const Program::List& list, int64_t batch_size,
+                     const Schedule& schedule, const RunHooks& hooks, bool with_loss)
+    : program_(program),
+      list_(list),
+      batch_size_(batch_size),
+      schedule_(schedule),
+      hooks_(hooks),
+      with_loss_(with_loss),
+      device_(device_of(program.parameters_->device())),
+      memory_(*program.device_memory_),
+      host_feed_(program.feed_) {}
+
+RunResult DeviceRun::run() {
+  if (schedule_.count > 0) {
+    const int64_t bytes = schedule_.count * static_cast<int64_t>(sizeof(double));
+    device_.copy_from_host(reserve(memory_.rates, bytes, device_.id()), schedule_.learning_rates,
+                           static_cast<size_t>(bytes));
+    state_.learning_rate = schedule_.learning_rates[0];
+  }
+  state_.step = schedule_.first_step;
+  state_.watch = with_loss_ ? 1 : 0;
+  last_look_ = last_report_ = Clock::now();
+  if (host_feed_.rows > 0) {
+    if (upload_all()) {
+      run_window({0, host_feed_.rows});
+    } else {
+      run_in_windows();
+    }
+  }
+  device_.synchronize();
+  if (error_) std::rethrow_exception(error_);
+  update_result();
+  if (hooks_.progress && !result_.stopped && hooks_.interval > 0.0)
+    result_.stopped = hooks_.progress(result_);
+  return result_;
+}
+
+// Brings what the host holds to the device, whole; false where it does not fit.
+bool DeviceRun::upload_all() {
+  Feed& feed = program_.feed_;
+  const DeviceId id = device_.id();
+  const DType own = program_.parameters_->dtype();
+  const int64_t columns = program_.input_shape_.elements(), targets = program_.target_elements_;
+  const int64_t rows = host_feed_.data_rows;
+  try {
+    if (predicts()) {
+      feed.result = reserve(memory_.result, bytes_of(feed.rows * program_.output_shape_.elements(), own), id);
+    }
+    const auto upload = [&](Tensor& to, const void* from, int64_t bytes) -> const void* {
+      if (from == nullptr) return nullptr;
+      void* const data = reserve(to, bytes, id);
+      device_.copy_from_host(data, from, static_cast<size_t>(bytes));
+      return data;
+    };
+    feed.order = static_cast<const int64_t*>(
+        upload(memory_.order, host_feed_.order, bytes_of(feed.rows, DType::int64)));
+    if (host_feed_.resident) return true;
+    feed.x = upload(memory_.x[0], host_feed_.x, bytes_of(rows * columns, feed.x_type));
+    feed.y = upload(memory_.y[0], host_feed_.y, bytes_of(rows * targets, feed.y_type));
+    feed.weight = upload(memory_.weight[0], host_feed_.weight, bytes_of(rows, own));
+    return true;
+  } catch (const OutOfMemory&) {
+    if (host_feed_.resident) throw;
+    feed = host_feed_;
+    memory_.x[0] = memory_.y[0] = memory_.weight[0] = memory_.order = memory_.result = Tensor();
+    memory_.graphs.clear();
+    return false;
+  }
+}
+
+namespace {
+
+// Page-locked host memory for the length of a scope.
+class Locked {
+ public:
+  Locked(Device& device, int64_t bytes)
+      : device_(device),
+        data_(static_cast<char*>(device.allocate_host(static_cast<size_t>(std::max<int64_t>(bytes, 1))))) {}
+  ~Locked() { device_.deallocate_host(data_); }
+  Locked(const Locked&) = delete;
+  Locked& operator=(const Locked&) = delete;
+  char* data() const { return data_; }
+
+ private:
+  Device& device_;
+  char* data_;
+};
+
+// One array on its way: rows picked on the host into locked memory, then copied beside the kernels.
+struct Stream {
+  const void* from;
+  int64_t row_bytes;
+  Tensor* to;  // two
+  std::unique_ptr<Locked> locked[2];
+
+  void reserve_windows(Device& device, int64_t rows) {
+    if (from == nullptr) return;
+    for (int slot : {0, 1}) {
+      reserve(to[slot], rows * row_bytes, device.id());
+      locked[slot] = std::make_unique<Locked>(device, rows * row_bytes);
+    }
+  }
+
+  const void* fill(Device& device, int slot, int64_t begin, int64_t rows, const int64_t* order) {
+    if (from == nullptr) return nullptr;
+    char* next = locked[slot]->data();
+    for (int64_t r = begin; r < begin + rows; ++r, next += row_bytes) {
+      std::memcpy(next, static_cast<const char*>(from) + (order != nullptr ? order[r] : r) * row_bytes,
+                  static_cast<size_t>(row_bytes));
+    }
+    device.stage(to[slot].raw(), locked[slot]->data(), static_cast<size_t>(rows * row_bytes));
+    return to[slot].raw();
+  }
+};
+
+}  // namespace
+
+// The host picks the rows of the next window while the device works on this one.
+void DeviceRun::run_in_windows() {
+  Feed& feed = program_.feed_;
+  const DType own = program_.parameters_->dtype();
+  Stream x{host_feed_.x, bytes_of(program_.input_shape_.elements(), feed.x_type), memory_.x, {}};
+  Stream y{host_feed_.y, bytes_of(program_.target_elements_, feed.y_type), memory_.y, {}};
+  Stream weight{host_feed_.weight, bytes_of(1, own), memory_.weight, {}};
+  const int64_t result_bytes = bytes_of(program_.output_shape_.elements(), own);
+  const int64_t row_bytes = x.row_bytes + y.row_bytes + result_bytes;
+  int64_t batches = std::max<int64_t>(1, kWindowBytes / std::max<int64_t>(row_bytes * batch_size_, 1));
+  batches = std::min(batches, (host_feed_.rows + batch_size_ - 1) / batch_size_);
+  // Smaller windows, where even these do not fit.
+  for (bool fits = false; !fits;) {
+    try {
+      for (Stream* stream : {&x, &y, &weight}) stream->reserve_windows(device_, batches * batch_size_);
+      if (predicts())
+        feed.result = reserve(memory_.result, batches * batch_size_ * result_bytes, device_.id());
+      fits = true;
+    } catch (const OutOfMemory&) {
+      if (batches == 1) throw;
+      batches = (batches + 1) / 2;
+      for (Tensor* pair : {memory_.x, memory_.y, memory_.weight}) pair[0] = pair[1] = Tensor();
+    }
+  }
+  const int64_t most = batches * batch_size_;
+  feed.order = nullptr;
+
+  const void* xs[2] = {};
+  const void* ys[2] = {};
+  const void* weights[2] = {};
+  const auto fill = [&](int slot, int64_t begin) {
+    const int64_t rows = std::min(most, host_feed_.rows - begin);
+    xs[slot] = x.fill(device_, slot, begin, rows, host_feed_.order);
+    ys[slot] = y.fill(device_, slot, begin, rows, host_feed_.order);
+    weights[slot] = weight.fill(device_, slot, begin, rows, host_feed_.order);
+  };
+  int slot = 0;
+  fill(slot, 0);
+  for (int64_t begin = 0; begin < host_feed_.rows && !ended_; begin += most, slot ^= 1) {
+    device_.await_staged();
+    feed.x = xs[slot];
+    feed.y = ys[slot];
+    feed.weight = weights[slot];
+    // The other slot's kernels have ended: run_window looks at the device before it returns.
+    if (begin + most < host_feed_.rows) fill(slot ^ 1, begin + most);
+    run_window({begin, std::min(most, host_feed_.rows - begin)});
+  }
+}
+
+void DeviceRun::run_window(const Window& window) {
+  window_ = window;
+  state_.start = 0;
+  write_state();
+  while (!ended_ && state_.start < window.rows) {
+    const int64_t full = (window.rows - state_.start) / batch_size_;
+    if (full > 0) {
+      enqueue(std::min(full, steps_to_look_));
+    } else {
+      enqueue_step(window.rows - state_.start);
+    }
+    look();
+  }
+  if (predicts()) {
+    const int64_t bytes = bytes_of(program_.output_shape_.elements(), program_.parameters_->dtype());
+    device_.copy_to_host(static_cast<char*>(host_feed_.result) + window.begin * bytes, program_.feed_.result,
+                         static_cast<size_t>(std::min(state_.start, window.rows) * bytes));
+  }
+}
+
+void DeviceRun::write_state() {
+  device_.copy_from_host(program_.state_memory_.raw(), &state_, sizeof(StepState));
+}
+
+void DeviceRun::launch(Context& context, int64_t rows) {
+  for (const Program::Step* step : list_) step->run(context, rows);
+  const auto& end_step = program_.parameters_->dtype() == DType::float64
+                             ? device_.table<double>().optimizer.end_step
+                             : device_.table<float>().optimizer.end_step;
+  const auto* const rates = schedule_.count > 0 ? memory_.rates.data<double>() : nullptr;
+  end_step(context, rows, rates, schedule_.count, program_.state_);
+}
+
+void DeviceRun::enqueue_step(int64_t rows) {
+  program_.output_row_ = state_.start + enqueued_ * batch_size_;
+  device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { launch(context, rows); });
+  memory_.warm = true;
+  ++enqueued_;
+}
+
+void DeviceRun::enqueue(int64_t steps) {
+  while (steps > 0) {
+    // Predictions go to a place that the host tells; and no graph is worth a single step.
+    if (predicts() || !memory_.warm || (steps == 1 && hooks_.interval > 0.0 && steps_to_look_ == 1)) {
+      enqueue_step(batch_size_);
+      --steps;
+      continue;
+    }
+    const int64_t together = steps >= kStepsPerGraph ? kStepsPerGraph : 1;
+    device_.replay(graph(together));
+    enqueued_ += together;
+    steps -= together;
+  }
+}
+
+const std::shared_ptr<void>& DeviceRun::graph(int64_t steps) {
+  const Feed& feed = program_.feed_;
+  const void* const rates = schedule_.count > 0 ? memory_.rates.raw() : nullptr;
+  const Memory::Key key{&list_,         batch_size_, steps,
+                        feed.x_type,    feed.y_type, {feed.x, feed.y, feed.weight, feed.order, rates},
+                        schedule_.count};
+  const auto found = memory_.graphs.find(key);
+  if (found != memory_.graphs.end()) return found->second;
+  if (memory_.graphs.size() >= kGraphsKept) {
+    device_.synchronize();
+    memory_.graphs.clear();
+  }
+  std::shared_ptr<void> captured = device_.capture(program_.workspace_.raw(), [&](Context& context) {
+    for (int64_t i = 0; i < steps; ++i) launch(context, batch_size_);
+  });
+  return memory_.graphs.emplace(key, std::move(captured)).first->second;
+}
+
+// Waits for what was enqueued, and sees how far it came.
+void DeviceRun::look() {
+  const int64_t done_before = state_.done;
+  device_.copy_to_host(&state_, program_.state_memory_.raw(), sizeof(StepState));
+  const int64_t done = state_.done - done_before, asked = enqueued_;
+  enqueued_ = 0;
+  result_.steps = state_.done;
+  result_.samples = window_.begin + std::min(state_.start, window_.rows);
+  if (state_.halted != 0) {
+    resume_after_halt(asked - done);
+  }
+  const double passed = seconds(Clock::now() - last_look_);
+  last_look_ = Clock::now();
+  if (hooks_.interval <= 0.0) {
+    steps_to_look_ = 1;
+  } else if (passed < kLookSeconds / 2) {
+    steps_to_look_ = std::min<int64_t>(steps_to_look_ * 4, 1 << 20);
+  } else if (passed > kLookSeconds * 2) {
+    steps_to_look_ = std::max<int64_t>(steps_to_look_ / 2, 1);
+  }
+  if (hooks_.interval <= 0.0 || seconds(last_look_ - last_report_) >= hooks_.interval) report();
+}
+
+// The loss of the batch at state.start is not finite. No parameter has changed since the step before; `times`
+// steps have gone over the batch in vain. Names the layer, takes their counts out of the metrics, and goes on
+// unwatched.
+void DeviceRun::resume_after_halt(int64_t times) {
+  const int64_t rows = std::min(batch_size_, window_.rows - state_.start);
+  const auto go_over = [&](const auto& wanted) {
+    for (const Program::Step* step : list_) {
+      if (wanted(*step)) {
+        device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { step->run(context, rows); });
+      }
+    }
+  };
+  const auto read = [&] {
+    std::vector<double> sums(static_cast<size_t>(program_.metric_memory_.elements()));
+    device_.copy_to_host(sums.data(), program_.metric_memory_.raw(), program_.metric_memory_.bytes());
+    return sums;
+  };
+  std::vector<double> before = read();
+  go_over([](const Program::Step& step) {
+    return step.phase <= Program::Phase::loss || step.phase == Program::Phase::metrics;
+  });
+  const std::vector<double> after = read();
+  for (size_t i = 0; i < before.size(); ++i) before[i] -= static_cast<double>(times) * (after[i] - before[i]);
+  device_.copy_from_host(program_.metric_memory_.raw(), before.data(), program_.metric_memory_.bytes());
+
+  program_.nonfinite_ =
+      NonFinite{state_.step, program_.nonfinite_layer(
+                                 [&](const Program::Step& step) {
+                                   device_.run(0.0, program_.workspace_.raw(),
+                                               [&](Context& context) { step.run(context, rows); });
+                                 },
+                                 rows)};
+  state_.watch = state_.halted = 0;
+  write_state();
+}
+
+void DeviceRun::update_result() {
+  result_.loss = result_.samples > 0 ? state_.loss_sum / static_cast<double>(result_.samples) : 0.0;
+  result_.metrics = program_.read_metrics();
+  result_.nonfinite = program_.nonfinite_;
+}
+
+void DeviceRun::report() {
+  try {
+    if (hooks_.progress) {
+      update_result();
+      if (hooks_.progress(result_)) result_.stopped = ended_ = true;
+    }
+    if (hooks_.interrupt) hooks_.interrupt();
+  } catch (...) {
+    error_ = std::current_exception();
+    ended_ = true;
+  }
+  last_report_ = last_look_ = Clock::now();
+}
+
+}  // namespace nnx::program

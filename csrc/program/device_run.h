@@ -1,0 +1,74 @@
+// A run on a device that works behind the host. The arrays lie on the device, or pass through it in windows;
+// a step is captured once and replayed many at a time; what changes from step to step is in the device's
+// StepState; the host looks at that a few dozen times a second.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <map>
+#include <tuple>
+
+#include "program/program.h"
+
+namespace nnx::program {
+
+// What a program keeps on its device from run to run.
+struct DeviceMemoryOfRuns {
+  // Everything a captured step depends on: the list, its rows, the steps in the graph, and pointers.
+  using Key = std::tuple<const void*, int64_t, int64_t, DType, DType, std::array<const void*, 5>, int64_t>;
+
+  Tensor x[2], y[2], weight[2], order, rates, result;
+  std::map<Key, std::shared_ptr<void>> graphs;
+  bool warm = false;  // the kernels have run once: their code is on the device
+};
+
+class DeviceRun {
+ public:
+  DeviceRun(Program& program, const Program::List& list, int64_t batch_size, const Schedule& schedule,
+            const RunHooks& hooks, bool with_loss);
+  RunResult run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Memory = DeviceMemoryOfRuns;
+
+  // Rows of the run that lie on the device together.
+  struct Window {
+    int64_t begin = 0, rows = 0;
+  };
+
+  bool upload_all();
+  void run_in_windows();
+  void run_window(const Window& window);
+  void enqueue(int64_t steps);
+  void enqueue_step(int64_t rows);
+  void launch(Context& context, int64_t rows);
+  const std::shared_ptr<void>& graph(int64_t steps);
+  void look();
+  void resume_after_halt(int64_t times);
+  void write_state();
+  void report();
+  void update_result();
+  bool predicts() const { return host_feed_.result != nullptr; }
+
+  Program& program_;
+  const Program::List& list_;
+  const int64_t batch_size_;
+  const Schedule& schedule_;
+  const RunHooks& hooks_;
+  const bool with_loss_;
+  Device& device_;
+  Memory& memory_;
+  const Feed host_feed_;
+
+  StepState state_;  // as last seen or written
+  Window window_;
+  RunResult result_;
+  int64_t enqueued_ = 0;       // steps since the host looked
+  int64_t steps_to_look_ = 1;  // steps to enqueue before it looks again
+  bool ended_ = false;
+  std::exception_ptr error_;
+  Clock::time_point last_look_ = Clock::now(), last_report_ = last_look_;
+};
+
+}  // namespace nnx::program

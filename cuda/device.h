@@ -1,0 +1,66 @@
+// A CUDA device as the plugin keeps it.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/plugin.h"
+
+namespace nnx::cuda {
+
+// Remembers what failed for the calling thread.
+PluginStatus fail(cudaError_t error, const char* what);
+inline PluginStatus checked(cudaError_t error, const char* what) {
+  return error == cudaSuccess ? PluginStatus::ok : fail(error, what);
+}
+
+// Makes a device the calling thread's for the length of a scope.
+class Current {
+ public:
+  explicit Current(int index) {
+    cudaGetDevice(&before_);
+    if (before_ != index) cudaSetDevice(index);
+    index_ = index;
+  }
+  ~Current() {
+    if (before_ != index_) cudaSetDevice(before_);
+  }
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+ private:
+  int before_ = 0, index_ = 0;
+};
+
+// Blocks of device memory; freed ones are kept for the next request of about their size. All work of a device
+// runs on one stream, so that a block may be handed on while kernels still read it.
+class Pool {
+ public:
+  PluginStatus allocate(size_t bytes, void** data);
+  void deallocate(void* data);
+  PluginStatus empty();
+  PluginStatus memory(DeviceMemory* out);
+
+ private:
+  void release_locked();
+
+  std::mutex mutex_;
+  std::multimap<size_t, void*> cached_;
+  std::unordered_map<void*, size_t> sizes_;  // of every block there is
+  int64_t in_use_ = 0, cached_bytes_ = 0, peak_ = 0;
+};
+
+struct DeviceState {
+  int index = 0;
+  cudaStream_t stream = nullptr, copies = nullptr;
+  cudaEvent_t enqueued = nullptr, staged = nullptr, other = nullptr;
+  void* scratch = nullptr;
+  Pool pool;
+};
+
+}  // namespace nnx::cuda

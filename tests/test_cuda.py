@@ -1,0 +1,400 @@
+"""What device="cuda" promises beyond the parity of its ops: whole models, memory, graphs, streams. On a GPU where there
+is one, else on the emulator, where the plugin was built for it."""
+
+import ctypes
+import gc
+import os
+import subprocess
+import sys
+import warnings
+
+import nnx
+import numpy as np
+import pytest
+from harness import NMSE, draw, nmse, same_bits
+from nnx import _core
+
+HERE = nnx.cuda.is_available()
+needs_cuda = pytest.mark.skipif(not HERE, reason="no CUDA device and no emulator")
+emulated_only = pytest.mark.skipif(not nnx.cuda.is_emulated(), reason="only the emulator fails on request")
+
+LAYERS = {
+    "mlp": (
+        (20,),
+        lambda: nnx.Sequential(
+            nnx.Dense(33, activation="relu"), nnx.Dropout(0.5), nnx.Dense(17, activation="tanh"), nnx.Dense(5)
+        ),
+    ),
+    "convolutions": (
+        (9, 8, 3),
+        lambda: nnx.Sequential(
+            nnx.Conv2D(6, 3, padding="same", activation="relu"),
+            nnx.MaxPool2D(2),
+            nnx.Conv2D(8, 3, strides=2, activation="leaky_relu"),
+            nnx.Flatten(),
+            nnx.Dropout(0.3),
+            nnx.Dense(5),
+        ),
+    ),
+    "norms": (
+        (6, 6, 4),
+        lambda: nnx.Sequential(
+            nnx.Conv2D(5, 3, padding="same"),
+            nnx.BatchNorm(),
+            nnx.Activation("relu"),
+            nnx.LocalResponseNorm(),
+            nnx.AvgPool2D(2),
+            nnx.Flatten(),
+            nnx.Dense(5, activation="softmax"),
+        ),
+    ),
+}
+
+
+def data(rng, shape, rows=45, classes=5):
+    return draw(rng, (rows, *shape)), rng.integers(0, classes, rows)
+
+
+def trained(name, device, x, y, *, epochs=2, batch_size=10, callbacks=(), precision="float32", **options):
+    model = LAYERS[name][1]()
+    options = {"optimizer": nnx.SGD(0.05, momentum=0.9), "metrics": ["accuracy"], "seed": 3} | options
+    model.compile(loss="cross_entropy", device=device, precision=precision, **options)
+    history = model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    return model, history.history
+
+
+@needs_cuda
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "clipped", "adamw"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_model_trains_as_on_the_cpu(rng, name, optimizer):
+    """Same batches, same dropout masks, same updates: the weights differ by rounding alone."""
+    rules = {
+        "sgd": lambda: nnx.SGD(0.05, weight_decay=1e-3),
+        "momentum": lambda: nnx.SGD(0.05, momentum=0.9, nesterov=True),
+        "clipped": lambda: nnx.SGD(0.1, momentum=0.5, clip_norm=0.5),
+        "adamw": lambda: nnx.AdamW(0.002),
+    }
+    x, y = data(rng, LAYERS[name][0])
+    options = {"precision": "float64"}
+    cpu, history_cpu = trained(name, "cpu", x, y, optimizer=rules[optimizer](), **options)
+    cuda, history_cuda = trained(name, "cuda", x, y, optimizer=rules[optimizer](), **options)
+    for key in ("loss", "accuracy", "learning_rate"):
+        np.testing.assert_allclose(history_cuda[key], history_cpu[key], rtol=1e-9, atol=1e-12, err_msg=key)
+    for a, b in zip(cuda.get_weights(), cpu.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(cuda.predict(x), cpu.predict(x), rtol=1e-7, atol=1e-9)
+    of_cpu, of_cuda = cpu.evaluate(x, y), cuda.evaluate(x, y)
+    assert of_cuda == pytest.approx(of_cpu, rel=1e-9)
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_same_bits_every_time(rng, name):
+    x, y = data(rng, LAYERS[name][0])
+    first, second = (trained(name, "cuda", x, y)[0].get_weights() for _ in range(2))
+    assert all(same_bits(a, b) for a, b in zip(first, second, strict=True))
+
+
+@needs_cuda
+def test_one_step_at_a_time_and_many_in_a_graph(rng):
+    """A callback on every batch has steps replayed one by one; without one they go in long graphs."""
+
+    class Count(nnx.callbacks.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs):
+            self.batches += 1
+
+    x, y = data(rng, (20,), rows=415)
+    count = Count()
+    single, _ = trained("mlp", "cuda", x, y, callbacks=[count])
+    assert count.batches == 2 * 42
+    many, _ = trained("mlp", "cuda", x, y)
+    by_hand = LAYERS["mlp"][1]()
+    by_hand.compile(nnx.SGD(0.05, momentum=0.9), "cross_entropy", device="cuda", seed=3)
+    by_hand.build((20,))
+    losses = [by_hand.train_step(x[:10], y[:10]) for _ in range(40)]
+    assert np.mean(losses[-5:]) < losses[0]
+    assert all(same_bits(a, b) for a, b in zip(single.get_weights(), many.get_weights(), strict=True))
+
+
+@needs_cuda
+def test_dtypes_of_inputs_and_weights_of_samples(rng):
+    x = rng.integers(0, 256, (30, 20)).astype(np.uint8)
+    y, weight = rng.integers(0, 5, 30).astype(np.int64), rng.uniform(0, 2, 30)
+    results = []
+    for device in ("cpu", "cuda"):
+        model = nnx.Sequential(nnx.Normalize(128.0, 64.0), nnx.Dense(5))
+        model.compile("adam", "cross_entropy", device=device, precision="float64", seed=1)
+        model.fit(x, y, batch_size=7, epochs=2, sample_weight=weight, class_weight={0: 2.0}, verbose=0)
+        results.append(model.predict(x))
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-12)
+
+
+@needs_cuda
+def test_a_loss_that_is_not_finite_is_told_as_on_the_cpu(rng):
+    x, y = data(rng, (20,), rows=200)
+    x[133] = 3e38
+    order = []
+    for device in ("cpu", "cuda"):
+        model = nnx.Sequential(nnx.Dense(8), nnx.Dense(5))
+        model.compile(nnx.SGD(1e-3), "cross_entropy", metrics=["accuracy"], device=device, seed=1)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            history = model.fit(x, y, batch_size=10, shuffle=False, verbose=0)
+        assert len(caught) == 1
+        order.append((str(caught[0].message), history.history["accuracy"]))
+    assert order[0] == order[1]
+    assert "step 13" in order[0][0]
+
+
+@needs_cuda
+@pytest.mark.parametrize(("precision", "bits"), [("tf32", 10), ("bfloat16", 7)])
+def test_precisions_round_the_factors(rng, precision, bits):
+    """Products of rounded factors, sums in float32: about 2^-bits from strict ones, and not equal to them."""
+    x, _ = data(rng, (64,))
+    outputs = {}
+    for kind in ("float32", precision):
+        model = nnx.Sequential(nnx.Dense(48, activation="relu"), nnx.Dense(5))
+        model.compile("sgd", "cross_entropy", device="cuda", precision=kind, seed=1)
+        model.build((64,))
+        outputs[kind] = model.predict(x)
+        assert model.get_weights()[0].dtype == np.float32
+    error = nmse(outputs[precision], outputs["float32"])
+    assert NMSE["float32"] < error < 4 * 4.0**-bits
+
+
+def test_precisions_of_the_cpu():
+    for precision in ("tf32", "bfloat16", "half"):
+        with pytest.raises(
+            ValueError, match=r"argument 'precision' expected 'float32' or 'float64' on device 'cpu'"
+        ):
+            nnx.Sequential(nnx.Dense(1)).compile(device="cpu", precision=precision)
+
+
+@needs_cuda
+def test_memory_stats(rng):
+    gc.collect()
+    nnx.cuda.empty_cache()
+    before = nnx.cuda.memory_stats()
+    tensor = nnx.tensor(np.zeros(1 << 20, np.float32), device="cuda")
+    during = nnx.cuda.memory_stats()
+    assert during["in_use"] - before["in_use"] >= 4 << 20
+    assert during["peak"] >= during["in_use"]
+    assert 0 < during["free"] <= during["total"]
+    del tensor
+    nnx.cuda.empty_cache()
+    after = nnx.cuda.memory_stats()
+    assert after["in_use"] == before["in_use"]
+    assert after["cached"] == 0
+    with pytest.raises(ValueError, match="cuda:7"):
+        nnx.cuda.memory_stats(7)
+
+
+@needs_cuda
+def test_more_memory_than_there_is():
+    total = nnx.cuda.memory_stats()["total"]
+    elements = total // 8 + (1 << 20)
+    parameters = _core.Parameters(["w"], [(10,)], [True], device="cuda")
+    before = nnx.cuda.memory_stats()["in_use"]
+    with pytest.raises(MemoryError, match=r"asked for \d+ bytes.*\d+ of \d+ are free"):
+        _core.Parameters(["w"], [(elements, 2)], [True], dtype="float64", device="cuda")
+    assert nnx.cuda.memory_stats()["in_use"] == before
+    np.testing.assert_array_equal(parameters.get(0), np.zeros(10))
+
+
+def emulator():
+    library = ctypes.CDLL(os.environ["NNX_CUDA_PLUGIN"]) if "NNX_CUDA_PLUGIN" in os.environ else None
+    if library is None:
+        library = ctypes.CDLL(os.path.join(os.path.dirname(_core.__file__), "libnnx_cuda.so"))
+    library.nnx_emulator_fail_allocation.argtypes = [ctypes.c_int64, ctypes.c_int64]
+    library.nnx_emulator_memory.argtypes = [ctypes.c_int64]
+    library.nnx_emulator_schedule.argtypes = [ctypes.c_int, ctypes.c_uint64]
+    return library
+
+
+@emulated_only
+def test_every_allocation_may_fail(rng):
+    """MemoryError, nothing lost: the same calls then end with the bits of a run in which nothing failed."""
+    x, y = data(rng, (20,), rows=30)
+
+    def run(fails):
+        model = LAYERS["mlp"][1]()
+        model.compile(nnx.SGD(0.05, momentum=0.9), "cross_entropy", device="cuda", seed=3)
+        failed = 0
+        emulator().nnx_emulator_fail_allocation(fails, 2)  # the retry too
+        try:
+            for epoch in (0, 1):
+                while model.optimizer.iterations == 3 * epoch:
+                    try:
+                        model.fit(x, y, batch_size=10, verbose=0, initial_epoch=epoch, epochs=epoch + 1)
+                    except MemoryError:
+                        failed += 1
+                        assert failed < 3
+        finally:
+            emulator().nnx_emulator_fail_allocation(0, 0)
+        return failed, model.get_weights()
+
+    _, expected = run(0)
+    failures = 0
+    for n in range(1, 30):
+        failed, weights = run(n)
+        failures += failed
+        assert all(same_bits(a, b) for a, b in zip(weights, expected, strict=True)), n
+        if failed == 0 and n > 20:
+            break
+    assert failures >= 5
+
+
+@emulated_only
+def test_data_that_does_not_fit_passes_through_in_windows(rng):
+    """The same bits as with the data set on the device."""
+    x, y = draw(rng, (20_250, 20)), rng.integers(0, 5, 20_250)
+    weight = rng.uniform(0.5, 2, len(x)).astype(np.float32)
+
+    def run(limit):
+        gc.collect()
+        model = LAYERS["mlp"][1]()
+        model.compile("sgd", "cross_entropy", metrics=["accuracy"], device="cuda", seed=3)
+        model.fit(x[:500], y[:500], batch_size=500, verbose=0, sample_weight=weight[:500])
+        model.predict(x[:500], batch_size=500)
+        stats = nnx.cuda.memory_stats()
+        used, bytes_of_data = stats["total"] - stats["free"], x.nbytes + y.nbytes + weight.nbytes
+        assert bytes_of_data > 1.5 * limit or limit > 1 << 30
+        emulator().nnx_emulator_memory(used + limit)
+        try:
+            history = model.fit(x, y, batch_size=500, epochs=2, verbose=0, sample_weight=weight)
+            return model.get_weights(), history.history["accuracy"], model.predict(x, batch_size=500)
+        finally:
+            emulator().nnx_emulator_memory(2 << 30)
+
+    weights_a, accuracy_a, outputs_a = run(2 << 30)
+    weights_b, accuracy_b, outputs_b = run(1 << 20)
+    assert accuracy_a == accuracy_b
+    assert all(same_bits(a, b) for a, b in zip(weights_a, weights_b, strict=True))
+    assert same_bits(outputs_a, outputs_b)
+
+
+@emulated_only
+@pytest.mark.parametrize("schedule", [0, 1, 2])
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_order_of_threads_does_not_show(rng, name, schedule):
+    x, y = data(rng, LAYERS[name][0], rows=20)
+    _, expected = (
+        trained(name, "cuda", x, y, epochs=1)[1],
+        trained(name, "cuda", x, y, epochs=1)[0].get_weights(),
+    )
+    emulator().nnx_emulator_schedule(schedule, 11)
+    try:
+        weights = trained(name, "cuda", x, y, epochs=1)[0].get_weights()
+    finally:
+        emulator().nnx_emulator_schedule(0, 0)
+    assert all(same_bits(a, b) for a, b in zip(weights, expected, strict=True))
+
+
+class OnDevice:
+    """A producer of CUDA memory that notes what it is asked for."""
+
+    def __init__(self, tensor):
+        self.tensor, self.streams = tensor, []
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+    def __dlpack__(self, stream=None, **options):
+        self.streams.append(stream)
+        return self.tensor.__dlpack__(stream=stream, **options)
+
+
+@needs_cuda
+def test_dlpack_hands_streams_over(rng):
+    x = draw(rng, (3, 5))
+    tensor = nnx.tensor(x, device="cuda")
+    assert tensor.__dlpack_device__() == (2, 0)
+    producer = OnDevice(tensor)
+    taken = nnx.from_dlpack(producer)
+    assert taken.device == "cuda:0"
+    assert len(producer.streams) == 1
+    assert producer.streams[0] > 2  # the stream nnx works on, which the producer lets wait
+    np.testing.assert_array_equal(taken.numpy(), x)
+    nnx.ops.sgd_update(taken, nnx.tensor(np.ones_like(x), device="cuda"), None, 1.0)
+    np.testing.assert_array_equal(tensor.numpy(), x - 1)  # the same memory
+    for stream in (None, -1, 1, 2):
+        tensor.__dlpack__(stream=stream)
+    for stream in (0, -2):
+        with pytest.raises(ValueError, match="argument 'stream' expected"):
+            tensor.__dlpack__(stream=stream)
+    host = np.from_dlpack(HostOf(tensor))
+    np.testing.assert_array_equal(host, x - 1)
+
+
+class HostOf:
+    """Asks a device's tensor for a copy on the host."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+    def __dlpack__(self, **options):
+        return self.tensor.__dlpack__(dl_device=(1, 0))
+
+
+@pytest.mark.skipif(not HERE or nnx.cuda.is_emulated(), reason="no GPU")
+@pytest.mark.parametrize("library", ["torch", "cupy"])
+def test_dlpack_with_libraries_of_the_gpu(rng, library):
+    other = pytest.importorskip(library)
+    x = draw(rng, (64, 5))
+    theirs = other.asarray(x) if library == "cupy" else other.asarray(x).cuda()
+    ours = nnx.from_dlpack(theirs * 2)
+    np.testing.assert_array_equal(ours.numpy(), 2 * x)
+    back = other.from_dlpack(nnx.ops.relu(ours))
+    np.testing.assert_array_equal(
+        np.asarray(back.get() if library == "cupy" else back.cpu()), np.maximum(2 * x, 0)
+    )
+
+
+def in_a_process(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+WHY = "import nnx; print(nnx.info()['cuda']['reason']); print(nnx.ops.relu([-1.0, 2.0])); nnx.tensor([1.0], device='{}')"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "reason"),
+    [("nowhere/libnnx_cuda.so", "built without its CUDA plugin"), (__file__, "cannot be opened: .*")],
+)
+def test_a_plugin_that_is_missing_or_broken(plugin, reason):
+    code = WHY.format("cuda")
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "NNX_CUDA_PLUGIN": plugin}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert "[0. 2.]" in result.stdout, result.stderr  # the CPU is there
+    assert "ValueError: device 'cuda:0': " in result.stderr
+    message = result.stderr.rsplit("ValueError: ", 1)[1]
+    assert pytest.importorskip("re").search(reason, message), message
+
+
+@emulated_only
+def test_several_devices():
+    code = (
+        "import nnx, numpy as np; assert nnx.cuda.device_count() == 2\n"
+        "x = nnx.tensor(np.arange(4.0), device='cuda:1'); assert x.device == 'cuda:1'\n"
+        "y = nnx.ops.relu(x); assert y.device == 'cuda:1'; assert y.to('cuda:0').device == 'cuda:0'\n"
+        "try: nnx.ops.add(x, x.to('cuda:0'))\n"
+        "except ValueError as error: print(error)\n"
+        "try: nnx.tensor([1.0], device='cuda:2')\n"
+        "except ValueError as error: print(error)\n"
+    )
+    output = in_a_process(code, NNX_EMULATOR_DEVICES="2").splitlines()
+    assert "expected a tensor on device 'cuda:1', got 'cuda:0'" in output[0]
+    assert "cuda:2" in output[1]

@@ -20,6 +20,7 @@ import common
 import gpu
 import gpu_train_step
 import models
+import nnx
 import numpy as np
 import report
 from models import Workload
@@ -66,6 +67,8 @@ def measure(workload: Workload, precision: str, options: argparse.Namespace) -> 
         model.fit(x, y, workload.batch, shuffle=False, verbose=0)
 
     row = {"steps": steps, "nnx": profiled(epoch, steps)}
+    if options.device == "cuda" and not nnx.cuda.is_emulated() and not row["nnx"]["kernels"]:
+        raise RuntimeError("the profiler saw no kernel of nnx")
     import gpu_torch
 
     if gpu_torch.device(options).type == "cuda":
@@ -101,6 +104,7 @@ def profiled(run: Callable[[], object], steps: int) -> dict[str, Any]:
     with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as profiler:
         run()
         gpu.finish()
+    # A trace of its own is the one form that all versions of the profiler share.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))

@@ -21,27 +21,52 @@ TINY = np.finfo(np.float64).tiny
 STEPS = 2  # the second one has a velocity
 LEARNING_RATE = 0.01
 ROUNDING = STEPS * 2.0**-24  # of a weight in float32, at most
-LOSS_TOLERANCE, WEIGHTS_TOLERANCE, OUTPUTS_TOLERANCE = 1e-5, 1e-3, 1e-5
 
 
-def check_training(workload: models.Workload) -> float:
+class Tolerances(NamedTuple):
+    """Relative errors allowed."""
+
+    loss: float
+    weights: float
+    outputs: float
+
+
+def tolerances(precision: str = "float32") -> Tolerances:
+    """What a precision of products allows.
+
+    Rounded to TF32 or bfloat16, a factor is off by up to half a unit u; a sum of products of two such by 0.6 u
+    of its norm, and layers add up by their squares: in eight of them 1.6 u forward, 2.2 u with the way back.
+    """
+    if precision == "float32":
+        return Tolerances(loss=1e-5, weights=1e-3, outputs=1e-5)
+    unit = {"tf32": 2.0**-11, "bfloat16": 2.0**-8}[precision]
+    return Tolerances(loss=4 * unit, weights=8 * unit, outputs=4 * unit)
+
+
+def check_training(
+    workload: models.Workload,
+    device: str = "cpu",
+    precision: str = "float32",
+    reference_type: type[Reference] | None = None,
+) -> float:
     """Two steps from the same weights, on the same batch, with the same dropout; the worst relative error.
 
     Errors of weights are relative to what the steps changed; what float32 cannot hold is no error.
     """
-    model = workload.model(LEARNING_RATE)
+    allowed = tolerances(precision)
+    model = workload.model(LEARNING_RATE, device, precision)
     x, y = models.samples(model, workload.loss, workload.batch)
     before = model.get_weights()
-    twin = Reference(model, workload.loss)
+    twin = (reference_type or Reference)(model, workload.loss)
     for step in range(STEPS):
         expected, loss = twin.step(x, y, step), model.train_step(x, y)
-        expect(f"{workload.title}: loss of step {step}", abs(loss - expected) / expected, LOSS_TOLERANCE)
+        expect(f"{workload.title}: loss of step {step}", abs(loss - expected) / expected, allowed.loss)
     worst = 0.0
-    names = model.state_dict()
+    names = model.named_weights()
     for name, old, new, right in zip(names, before, model.get_weights(), twin.weights, strict=True):
         off = max(0.0, norm(new - right) - ROUNDING * norm(right))
         error = off / norm(right - old)
-        expect(f"{workload.title}: {name} after {STEPS} steps", error, WEIGHTS_TOLERANCE)
+        expect(f"{workload.title}: {name} after {STEPS} steps", error, allowed.weights)
         worst = max(worst, error)
     return worst
 
@@ -51,7 +76,7 @@ def check_prediction(model: nnx.Sequential, x: np.ndarray, title: str) -> None:
     few = np.unique(np.linspace(0, len(x) - 1, 4).astype(int))
     right = Reference(model, "cross_entropy").forward(x[few])[-1].y
     outputs = model.predict(x, batch_size=len(x))[few]
-    expect(f"{title}: outputs", relative_error(outputs, right), OUTPUTS_TOLERANCE)
+    expect(f"{title}: outputs", relative_error(outputs, right), tolerances().outputs)
 
 
 class Record(NamedTuple):
@@ -67,17 +92,21 @@ class Reference:
     """A model of convolutions, pools and dense layers, trained in float64.
 
     Where rounding decides, nnx is to say whether a ReLU lets its input through, and which of equal maxima
-    wins: one such decision in a million changes a gradient by a percent. As far as its layers can be looked
-    at, before the first dropout, they are checked and then followed.
+    wins: one such decision in a million changes a gradient by a percent. So nnx's own activations are computed
+    beside, layer by layer, checked, and then followed.
     """
 
     def __init__(self, model: nnx.Sequential, loss: str) -> None:
         self.model = model
         self.parts = list(models.parts(model))
+        self.begin(loss)
+
+    def begin(self, loss: str) -> None:
+        """Takes the weights."""
         name = "softmax_cross_entropy" if loss == "cross_entropy" else "sigmoid_binary_cross_entropy"
         self.loss = getattr(reference, name)
         self.loss_backward = getattr(reference, f"{name}_backward")
-        self.weights = [np.asarray(w, np.float64) for w in model.get_weights()]
+        self.weights = [np.asarray(w, np.float64) for w in self.model.get_weights()]
         self.velocity = [np.zeros_like(w) for w in self.weights]
 
     def step(self, x: np.ndarray, y: np.ndarray, step: int) -> float:
@@ -92,41 +121,48 @@ class Reference:
         tape: list[Record] = []
         weights = iter(self.weights)
         dropouts = 0
-        z = np.asarray(x, np.float64)
+        follow = step is not None
+        z, own = np.asarray(x, np.float64), x
         for number, part in enumerate(self.parts):
             layer, inputs, extra = part.layer, z, None
-            follow = step is not None and not dropouts
             if part.kind in ("Conv2D", "Dense"):
                 kernel, bias = next(weights), next(weights)
                 if part.kind == "Conv2D":
                     z = reference.conv2d(z, kernel, bias, layer.strides, layer.padding)
                 else:
                     z = reference.dense(z, kernel, bias)
-                if layer.activation == "relu" and follow:
-                    z = np.where(self._seen(number, x, np.maximum(z, 0)) > 0, np.maximum(z, TINY), 0)
+                right = activate(z, layer.activation)
+                if follow:
+                    own = self._own(number, own, right)
+                if follow and layer.activation == "relu":
+                    z = np.where(own > 0, np.maximum(z, TINY), 0)
                 else:
-                    z = activate(z, layer.activation)
+                    z = right
             elif part.kind == "MaxPool2D":
-                seen = self._seen(number - 1, x, z) if follow else z
-                _, extra = reference.max_pool2d(seen, layer.pool_size, layer.strides, layer.padding)
+                window = (layer.pool_size, layer.strides, layer.padding)
+                largest, extra = reference.max_pool2d(own if follow else z, *window)
+                own = largest.astype(x.dtype)
                 points = z.reshape(len(z), -1, z.shape[-1])
                 rows = extra.reshape(len(z), -1, z.shape[-1])
                 z = np.take_along_axis(points, rows, axis=1).reshape(extra.shape)
             elif part.kind == "Flatten":
                 z = z.reshape(len(z), *part.after)
+                own = own.reshape(len(own), -1)
             elif step is not None:
                 kept = reference.dropout_mask(z.shape, layer.rate, models.SEED, dropouts, step)
                 extra = kept / (1 - layer.rate)
-                z, dropouts = z * extra, dropouts + 1
+                z, own, dropouts = z * extra, own * extra.astype(x.dtype), dropouts + 1
             tape.append(Record(part, inputs, z, extra))
         return tape
 
-    def _seen(self, number: int, x: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def _own(self, number: int, x: np.ndarray, right: np.ndarray) -> np.ndarray:
         """What nnx has for the output of a layer, checked."""
-        seen = nnx.Sequential(self.model.layers[: number + 1])
-        seen.build(x.shape[1:])
-        outputs = seen.predict(x, batch_size=len(x))
-        expect(f"outputs of layer {number}", relative_error(outputs, right), OUTPUTS_TOLERANCE)
+        alone = nnx.Sequential(self.model.layers[number])
+        alone.build(x.shape[1:])
+        alone.device, alone.precision = self.model.device, self.model.precision
+        outputs = alone.predict(x, batch_size=len(x))
+        allowed = tolerances(self.model.precision)
+        expect(f"outputs of layer {number}", relative_error(outputs, right), allowed.outputs)
         return outputs
 
     def _gradients(self, tape: list[Record], dz: np.ndarray) -> list[np.ndarray]:

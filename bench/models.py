@@ -26,10 +26,13 @@ class Workload:
     loss: str = "cross_entropy"
     scan: bool = False  # JAX can hold a whole epoch in one call
 
-    def model(self, learning_rate: float = 0.01) -> nnx.Sequential:
+    def model(
+        self, learning_rate: float = 0.01, device: str = "cpu", precision: str = "float32"
+    ) -> nnx.Sequential:
         """The network, compiled."""
         model = self.make()
-        model.compile(nnx.SGD(learning_rate, momentum=MOMENTUM), self.loss, device="cpu", seed=SEED)
+        optimizer = nnx.SGD(learning_rate, momentum=MOMENTUM)
+        model.compile(optimizer, self.loss, device=device, precision=precision, seed=SEED)
         return model
 
 

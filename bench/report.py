@@ -44,13 +44,21 @@ def percent(value: float | None) -> str:
 
 
 def write(
-    name: str, title: str, options: argparse.Namespace, text: str, data: Any, picture: Any = None
+    name: str,
+    title: str,
+    options: argparse.Namespace,
+    text: str,
+    data: Any,
+    picture: Any = None,
+    about: dict[str, str] | None = None,
 ) -> Path:
-    """<date>-<name>.md, .json and .png in the folder for results; partial runs say so in their names."""
+    """<date>-<name>.md, .json and .png in the folder for results; partial runs say so in their names.
+
+    `about`: the machine, where it is not the CPU that counts.
+    """
     day = datetime.date.today().isoformat()
-    partial = "-partial" if options.quick or options.rows else ""
-    path = options.output / f"{day}-{name}{partial}"
-    about = machine(options.threads)
+    path = path_of(name, options)
+    about = about or machine(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
     path.with_suffix(".md").write_text(f"# {title}\n\n{day}\n\n{facts}\n\n{text}\n")
@@ -58,8 +66,14 @@ def write(
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     if picture is not None:
         picture.savefig(path.with_suffix(".png"), dpi=150)
-    print(f"\nWrote {path}.*")
+        print(f"\nWrote {path}.*")
     return path
+
+
+def path_of(name: str, options: argparse.Namespace) -> Path:
+    """Where today's results of that name go, without a suffix."""
+    partial = "-partial" if options.quick or options.rows else ""
+    return Path(options.output / f"{datetime.date.today().isoformat()}-{name}{partial}")
 
 
 @dataclass

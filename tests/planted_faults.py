@@ -1,6 +1,7 @@
 """Plants faults in the kernels, one at a time, and counts how many the tests catch.
 
     python tests/planted_faults.py [--isa avx2] [--only conv2d] [--allow-failing] [--list]
+    python tests/planted_faults.py --cuda      the CUDA kernels, on the emulator: tests/planted_cuda_faults.py
 
 Works on a copy of the tree, built for one instruction set. Ends with 1 below 95 % caught, with 2 where a fault
 cannot be planted any more (its text is gone, or it does not compile) or where tests fail without any fault.
@@ -15,7 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+
+from planted_cuda_faults import CUDA_FAULTS, fault
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95
@@ -26,19 +28,6 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_determinism.py",
 )
 TRAINING = "test_training.py"
-
-
-class Fault(NamedTuple):
-    file: str  # in csrc/cpu
-    old: str  # stands there exactly once
-    new: str
-    what: str
-    tests: tuple[str, ...]
-
-
-def fault(file, old, new, what, *tests):
-    family = f"ops/test_{Path(file).stem}.py"
-    return Fault(file, old, new, what, tests or (family,))
 
 
 FAULTS = [
@@ -170,7 +159,7 @@ FAULTS = [
     fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),
     fault("elementwise.cpp", "return load_some(x + i, lanes) * by;", "return load_some(x + i, lanes) * (by + 1);", "wrong factor", GRADIENTS),
-    fault("elementwise.cpp", "(order != nullptr ? order[r] : r) * cols", "r * cols", "order of rows ignored", TRAINING),
+    fault("elementwise.cpp", "(order != nullptr ? order[start + r] : start + r) * cols", "r * cols", "order of rows ignored", TRAINING),
     fault("elementwise.cpp", "T* target = to + r * shape.to_stride;", "T* target = to + r * shape.from_stride;", "strides of a concatenation mixed up"),
     fault("elementwise.cpp", "load_some(dy + at, lanes) / load_some(v[0] + c, lanes), lanes, policy);",
           "load_some(dy + at, lanes) * load_some(v[0] + c, lanes), lanes, policy);", "gradient of a normalisation inverted", GRADIENTS),
@@ -191,18 +180,21 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def source(f):
-    path = ROOT / "csrc/cpu" / f.file
+def source(path):
     return path.read_text() if path.is_file() else ""
 
 
 class Workshop:
     """A copy of the tree, its build folder, and the tests run on what was built."""
 
-    def __init__(self, folder, isa, jobs):
+    def __init__(self, folder, isa, jobs, cuda):
         self.tree, self.build, self.jobs = folder / "tree", folder / "build", jobs
+        self.sources, self.target = (
+            (self.tree / "cuda", "nnx_cuda") if cuda else (self.tree / "csrc/cpu", "_core")
+        )
+        self.environment = {"NNX_TEST_DEVICES": "cuda", "NNX_TEST_PROGRAMS": "cuda"} if cuda else {}
         ignored = shutil.ignore_patterns("*.so", "__pycache__", ".*cache", "build")
-        for name in ("csrc", "python", "tests"):
+        for name in ("csrc", "cuda", "python", "tests"):
             shutil.copytree(ROOT / name, self.tree / name, ignore=ignored)
         for name in ("CMakeLists.txt", "pyproject.toml"):
             shutil.copy(ROOT / name, self.tree)
@@ -211,7 +203,7 @@ class Workshop:
         ).strip()
         self.command("cmake", "-S", self.tree, "-B", self.build, f"-DNNX_CPU_ISAS={isa}", f"-Dpybind11_DIR={pybind11}",
                      f"-DPython_EXECUTABLE={sys.executable}", "-DSKBUILD_PROJECT_VERSION=0", "-DCMAKE_CXX_FLAGS_RELEASE=-O2",
-                     "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",
+                     "-DNNX_CUDA=OFF", f"-DNNX_CUDA_EMULATOR={'ON' if cuda else 'OFF'}",
                      f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={self.tree}/python/nnx")  # fmt: skip
 
     def command(self, *arguments):
@@ -219,13 +211,16 @@ class Workshop:
         if done.returncode != 0:
             raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
 
-    def make(self):
-        self.command("cmake", "--build", self.build, f"-j{self.jobs}")
+    def make(self, *targets):
+        options = [word for target in targets for word in ("--target", target)]
+        self.command("cmake", "--build", self.build, f"-j{self.jobs}", *options)
 
     def test(self, tests, *options, timeout=600):
         """pytest's exit status and output; a test that hangs has found something, too."""
         environment = os.environ | {"PYTHONPATH": str(self.tree / "python"), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("NNX_CPU", None)
+        environment |= self.environment
+        for name in ("NNX_CPU", "NNX_CUDA_PLUGIN"):
+            environment.pop(name, None)
         paths = [str(self.tree / "tests" / test) for test in tests]
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *paths]
         try:
@@ -241,6 +236,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--isa", default="avx2", help="the instruction set to build for")
+    parser.add_argument("--cuda", action="store_true", help="plant faults in the CUDA kernels")
     parser.add_argument("--only", default="", help="faults whose file or description contains this")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
@@ -249,8 +245,9 @@ def main():
     parser.add_argument("--list", action="store_true", help="check that every fault can be planted, and stop")
     options = parser.parse_args()
 
-    faults = [f for f in FAULTS if options.only in f.file or options.only in f.what]
-    broken = [f for f in faults if source(f).count(f.old) != 1]
+    folder, planted = ("cuda", CUDA_FAULTS) if options.cuda else ("csrc/cpu", FAULTS)
+    faults = [f for f in planted if options.only in f.file or options.only in f.what]
+    broken = [f for f in faults if source(ROOT / folder / f.file).count(f.old) != 1]
     for f in broken:
         print(f"not found exactly once: {f.file}: {f.what}: {f.old!r}")
     if broken:
@@ -261,7 +258,7 @@ def main():
 
     caught, missed, errors = 0, [], []
     with tempfile.TemporaryDirectory() as folder:
-        shop = Workshop(Path(folder), options.isa, options.jobs)
+        shop = Workshop(Path(folder), options.isa, options.jobs, options.cuda)
         shop.make()
         status, output = shop.test(sorted({test for f in faults for test in f.tests}))
         failing = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", output, re.MULTILINE)
@@ -272,11 +269,11 @@ def main():
                 return 2
         left_out = [argument for test in failing for argument in ("--deselect", test)]
         for number, f in enumerate(faults, 1):
-            start, path = time.perf_counter(), shop.tree / "csrc/cpu" / f.file
+            start, path = time.perf_counter(), shop.sources / f.file
             sound = path.read_text()
             path.write_text(sound.replace(f.old, f.new))
             try:
-                shop.make()
+                shop.make(shop.target)
             except RuntimeError as error:
                 errors.append(f)
                 print(f"does not compile: {f.file}: {f.what}\n{error}")

@@ -48,6 +48,7 @@ Settings from_environment() {
     settings.fail_times = *rest == ':' ? std::strtoll(rest + 1, nullptr, 10) : 1;
   }
   if (const char* text = std::getenv("NNX_EMULATOR_MEMORY")) settings.memory = std::atoll(text);
+  if (const char* text = std::getenv("NNX_EMULATOR_PROTECT")) settings.protect = std::atoi(text) != 0;
   if (const char* text = std::getenv("NNX_EMULATOR_DEVICES")) settings.devices = std::atoi(text);
   return settings;
 }
@@ -112,6 +113,10 @@ NNX_EXPORT void nnx_emulator_fail_allocation(int64_t n, int64_t times) {
 NNX_EXPORT void nnx_emulator_memory(int64_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex);
   settings().memory = bytes;
+}
+NNX_EXPORT void nnx_emulator_protect(int on) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  settings().protect = on != 0;
 }
 NNX_EXPORT void nnx_emulator_devices(int count) {
   const std::lock_guard<std::mutex> lock(mutex);

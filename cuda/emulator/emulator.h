@@ -40,6 +40,10 @@ void nnx_emulator_fail_allocation(int64_t n, int64_t times);
 // Bytes of device memory. At start: NNX_EMULATOR_MEMORY, or 2 GiB.
 void nnx_emulator_memory(int64_t bytes);
 
+// Host code that touches device memory that is allocated from now on crashes; so does a kernel that goes
+// past its last page. Slower. At start: NNX_EMULATOR_PROTECT = 1.
+void nnx_emulator_protect(int on);
+
 // Devices that there are. At start: NNX_EMULATOR_DEVICES, or 1.
 void nnx_emulator_devices(int count);
 

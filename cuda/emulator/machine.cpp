@@ -284,6 +284,7 @@ void check_redzones(size_t bytes) {
 
 std::string execute(const Launch& launch, const std::function<void()>& body) {
   const std::lock_guard<std::mutex> lock(machine.mutex);
+  const DeviceAccess access;
   machine.launch = &launch;
   machine.body = &body;
   machine.error.clear();

@@ -73,6 +73,12 @@ void launch(const Launch& launch, cudaStream_t stream, std::function<void()> bod
 // Runs it, all blocks and threads. Returns what is to be reported, "" where all went well.
 std::string execute(const Launch& launch, const std::function<void()>& body);
 
+// While one of these lives, device memory may be touched (memory.cpp).
+struct DeviceAccess {
+  DeviceAccess();
+  ~DeviceAccess();
+};
+
 // Gives a stream work (streams.cpp).
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
 // Whether the stream may run later what it is given.

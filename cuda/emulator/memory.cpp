@@ -1,4 +1,7 @@
 // Devices and their memory: the host's, with a limit, and known by its addresses.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -15,6 +18,8 @@ namespace {
 struct Block {
   size_t bytes;
   bool device;
+  void* pages;  // that it lies in and that are its own, null where it is the heap's
+  size_t page_bytes;
 };
 std::mutex& mutex = *new std::mutex;
 auto& blocks = *new std::map<uintptr_t, Block>;
@@ -22,11 +27,38 @@ thread_local int current_device = 0;
 
 constexpr size_t kAlign = 256;
 
+int accesses = 0;  // that run now
+size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+void protect(const Block& block, bool closed) {
+  if (block.pages != nullptr)
+    mprotect(block.pages, block.page_bytes, closed ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+// Pages that end where the block ends, but for its alignment, and one more that is always closed.
+void* allocate_pages(size_t bytes, Block& block) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  block.page_bytes = round_up(bytes, page);
+  void* const pages =
+      mmap(nullptr, block.page_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) return nullptr;
+  block.pages = pages;
+  mprotect(static_cast<char*>(pages) + block.page_bytes, page, PROT_NONE);
+  return static_cast<char*>(pages) + block.page_bytes - round_up(bytes, kAlign);
+}
+
 void* allocate(size_t bytes, bool device) {
   void* memory = nullptr;
-  if (posix_memalign(&memory, kAlign, bytes) != 0) return nullptr;
+  Block block{bytes, device, nullptr, 0};
+  if (device && current_settings().protect) {
+    memory = allocate_pages(bytes, block);
+  } else if (posix_memalign(&memory, kAlign, bytes) != 0) {
+    memory = nullptr;
+  }
+  if (memory == nullptr) return nullptr;
   std::memset(memory, 0xff, bytes);
-  blocks[reinterpret_cast<uintptr_t>(memory)] = {bytes, device};
+  if (accesses == 0) protect(block, true);
+  blocks[reinterpret_cast<uintptr_t>(memory)] = block;
   return memory;
 }
 
@@ -38,8 +70,12 @@ bool release(void* memory, bool device) {
     ++totals.frees;
     totals.live_bytes -= static_cast<int64_t>(block->second.bytes);
   }
+  if (block->second.pages != nullptr) {
+    munmap(block->second.pages, block->second.page_bytes + static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  } else {
+    std::free(memory);
+  }
   blocks.erase(block);
-  std::free(memory);
   return true;
 }
 
@@ -82,6 +118,18 @@ bool is_pageable(const void* at) {
 bool is_device(int device) { return device >= 0 && device < current_settings().devices; }
 
 }  // namespace
+
+DeviceAccess::DeviceAccess() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (accesses++ != 0) return;
+  for (const auto& block : blocks) protect(block.second, false);
+}
+DeviceAccess::~DeviceAccess() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (--accesses != 0) return;
+  for (const auto& block : blocks) protect(block.second, true);
+}
+
 }  // namespace nnx::emulator
 
 using namespace nnx::emulator;
@@ -246,6 +294,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (defers(stream) && is_pageable(from))
     staged.assign(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
   const cudaError_t enqueued = enqueue(stream, [=, staged = std::move(staged)] {
+    const DeviceAccess access;
     if (bytes != 0) std::memmove(to, staged.empty() ? from : staged.data(), bytes);
     return cudaSuccess;
   });
@@ -264,6 +313,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   }
   if (!error.empty()) return set_error(cudaErrorInvalidValue, "cudaMemset: " + error);
   return enqueue(stream, [=] {
+    const DeviceAccess access;
     if (bytes != 0) std::memset(to, value, bytes);
     return cudaSuccess;
   });

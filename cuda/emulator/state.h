@@ -19,6 +19,7 @@ struct Settings {
   int64_t fail_allocation = 0;  // counts down to the allocation that fails
   int64_t fail_times = 0;       // and how many then
   int64_t memory = int64_t{2} << 30;
+  bool protect = false;
   int devices = 1;
 };
 Settings current_settings();

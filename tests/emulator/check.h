@@ -1,6 +1,9 @@
 // Checks that count, kernels' memory, and launches whose error is the result.
 #pragma once
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +46,21 @@ std::string run(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A&&.
   nnx::cuda::name_next_launch("tested");
   nnx::cuda::launch_kernel(kernel, grid, block, shared, nullptr, std::forward<A>(arguments)...);
   return cudaGetLastError() == cudaSuccess ? "" : nnx_emulator_message();
+}
+
+// Runs `body` in a process of its own; true where that did not end well.
+template <class F>
+bool dies(F body) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::fclose(stderr);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return status != 0;
 }
 
 struct Schedule {

@@ -1,7 +1,4 @@
 // What a kernel may not do, and that the next launch is none the worse for it.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "check.h"
 #include "emulator/sanitizer.h"
 
@@ -50,21 +47,6 @@ struct Words {
 __global__ void writes_past(int i) { reinterpret_cast<volatile float*>(&shared_storage<Words>())[i] = 1; }
 __global__ void wants_shared() { shared_storage<Words>().x[0] = 1; }
 [[maybe_unused]] __global__ void reads(const float* in, float* out) { *out = *in; }
-
-// Runs `body` in a process of its own; true where that did not end well.
-template <class F>
-[[maybe_unused]] bool dies(F body) {
-  std::fflush(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    std::fclose(stderr);
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return status != 0;
-}
 
 void test_divergence() {
   Array<float> out(64);

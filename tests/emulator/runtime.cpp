@@ -66,6 +66,24 @@ void test_out_of_memory() {
   cudaGetLastError();
 }
 
+// The host must not touch device memory; kernels and copies may, to its end.
+void test_protection() {
+  nnx_emulator_protect(1);
+  Array<float> x(3000), y(64);
+  nnx_emulator_protect(0);
+  const std::vector<float> ones(3000, 1.0f);
+  std::vector<float> out(3000);
+  CHECK(cudaMemcpy(x.data, ones.data(), 12000, cudaMemcpyHostToDevice) == cudaSuccess);
+  CHECK(cudaMemset(y.data, 0, 256) == cudaSuccess);
+  CHECK(run(scale_add, 30, 100, 0, x.data, 2.0f, y.data, 3000) == "");
+  CHECK(cudaMemcpy(out.data(), x.data, 12000, cudaMemcpyDeviceToHost) == cudaSuccess);
+  CHECK(out[0] == 2 && out[2999] == 2);
+  volatile float sink = 0;
+  CHECK(dies([&] { sink = x[1]; }));
+  CHECK(dies([&] { run(scale_add, 1, 100, 0, y.data, 2.0f, x.data, 100); }));
+  CHECK(!dies([&] { run(scale_add, 1, 100, 0, y.data, 2.0f, x.data, 64); }));
+}
+
 void test_devices() {
   int value = 0;
   CHECK(cudaGetDeviceCount(&value) == cudaSuccess && value == 1);
@@ -200,6 +218,7 @@ void test_streams() {
 void test_runtime() {
   test_memory();
   test_out_of_memory();
+  test_protection();
   test_devices();
   test_graphs();
   test_streams();

@@ -1,0 +1,90 @@
+"""The faults that tests/planted_faults.py --cuda plants into the CUDA kernels."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    file: str  # in csrc/cpu, or in cuda
+    old: str  # stands there exactly once
+    new: str
+    what: str
+    tests: tuple[str, ...]
+
+
+def fault(file, old, new, what, *tests):
+    family = f"ops/test_{Path(file).stem}.py"
+    return Fault(file, old, new, what, tests or (family,))
+
+
+DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
+    "ops/test_dense.py",
+    "ops/test_conv2d.py",
+    "ops/test_loss.py",
+    "ops/test_norm.py",
+    "ops/test_pool2d.py",
+    "ops/test_optimizer.py",
+    "test_cuda.py",
+)
+
+CUDA_FAULTS = [
+    # Sums over warps, blocks, grids
+    fault("reduce.cuh", "for (int mask = 16; mask > 0; mask /= 2) value += shuffle_xor(value, mask);",
+          "for (int mask = 8; mask > 0; mask /= 2) value += shuffle_xor(value, mask);", "sums of half warps", LOSS),
+    fault("reduce.cuh", "value = larger(value, shuffle_xor(value, mask));", "value = larger(value, shuffle_xor(value, mask / 2));",
+          "a wrong mask in the maximum of a warp", "ops/test_softmax.py"),
+    fault("reduce.cuh", "    if (threadIdx.x % 32 == 0) storage.warp[k][threadIdx.x / 32] = sums[k];\n  }\n  sync_block();",
+          "    if (threadIdx.x % 32 == 0) storage.warp[k][threadIdx.x / 32] = sums[k];\n  }",
+          "a barrier removed between writing and reading the sums of warps", LOSS, OPTIMIZER),
+    fault("reduce.cuh", "for (int warp = 1; warp < kWarps; ++warp) sums[k] += storage.warp[k][warp];",
+          "for (int warp = 1; warp < kWarps - 1; ++warp) sums[k] += storage.warp[k][warp];", "last warp left out", LOSS, OPTIMIZER),
+    fault("reduce.cuh", "flag = atomic_add(counter, 1u) == blocks - 1;", "flag = atomic_add(counter, 1u) == blocks - 2;",
+          "the block before the last adds up", OPTIMIZER, LOSS),
+    fault("reduce.cuh", "if (flag) *counter = 0;", "", "a counter not put back to zero", OPTIMIZER, LOSS, MODELS),
+    fault("reduce.cuh", "    if (threadIdx.x % 32 == 0) storage.warp[threadIdx.x / 32] = combined;\n    sync_block();",
+          "    if (threadIdx.x % 32 == 0) storage.warp[threadIdx.x / 32] = combined;",
+          "a barrier removed in rows shared by a block", "ops/test_softmax.py", LOSS),
+    fault("reduce.cuh", "all = combine(all, storage.warp[warp]);\n    sync_block();", "all = combine(all, storage.warp[warp]);",
+          "a barrier removed before the shared sums are written again", "ops/test_softmax.py", LOSS),
+    # Columns
+    fault("columns.cuh", "for (int mask = across; mask < 32; mask *= 2) part", "for (int mask = 2 * across; mask < 32; mask *= 2) part",
+          "lanes of a column not added", NORM, "ops/test_elementwise.py"),
+    fault("columns.cuh", "if (lane < across) storage.warp[thread / 32][k % N][lane * W + k / N] = part;\n  }\n  sync_block();",
+          "if (lane < across) storage.warp[thread / 32][k % N][lane * W + k / N] = part;\n  }",
+          "a barrier removed in the sums of columns", NORM, "ops/test_elementwise.py"),
+    fault("columns.cuh", "bool finishes = thread < across * W && mine < cols;", "bool finishes = thread < across * W;",
+          "columns beyond the last written", NORM, "ops/test_elementwise.py"),
+    # Vectors of four
+    fault("vector.cuh", "if (k < count) put(p + k, values.at[k], policy);", "put(p + k, values.at[k], policy);",
+          "elements beyond the last written", "ops/test_activation.py", "ops/test_elementwise.py"),
+    fault("vector.cuh", "((reinterpret_cast<uintptr_t>(p) % alignof(Pack<T, 4>) == 0) && ...);",
+          "((reinterpret_cast<uintptr_t>(p) % sizeof(T) == 0) && ...);", "packs at any address", "test_cuda.py"),
+    # Softmax and losses
+    fault("softmax.cu", "for (int64_t c = group.member(); c < classes; c += kSize) max = larger(max, from[c]);",
+          "for (int64_t c = group.member(); c + 1 < classes; c += kSize) max = larger(max, from[c]);", "last class left out of the maximum"),
+    fault("softmax.cu", "return kLog ? dy - exponential(y) * sum : y * (dy - sum);", "return kLog ? dy - exponential(y) * sum : y * dy - sum;",
+          "softmax's gradient without the factor"),
+    fault("cross_entropy.cuh", "  group.sync();  // all have read z[label]\n", "", "a barrier removed before the logits are written over", LOSS),
+    fault("cross_entropy.cuh", "if (group.member() == 0) sum[0] += loss;", "sum[0] += loss;", "every lane counts the loss", LOSS),
+    fault("cross_entropy.cuh", "if (of.smoothing != 0.0) loss -= spread * differences;", "", "label smoothing left out of the loss", LOSS),
+    # Pooling, dropout
+    fault("pool2d.cu", "const bool wins = !(values.at[k] <= best.at[k]) && best.at[k] == best.at[k];",
+          "const bool wins = !(values.at[k] < best.at[k]) && best.at[k] == best.at[k];", "the last of equals wins"),
+    fault("pool2d.cu", "if (where.at[k] == position) sums.at[k] += slopes.at[k];", "if (where.at[k] == position) sums.at[k] = slopes.at[k];",
+          "overlapping windows overwrite each other"),
+    fault("pool2d.cu", "min(split(at, stride).quotient + 1, extent)};", "min(split(at, stride).quotient, extent)};", "last window forgotten"),
+    fault("dropout.cu", "bool operator()(uint32_t word) const { return word >= threshold; }",
+          "bool operator()(uint32_t word) const { return word > threshold; }", "a word at the threshold dropped"),
+    fault("dropout.cu", "philox_block(static_cast<uint64_t>(i) / 4, words.seed", "philox_block(static_cast<uint64_t>(i), words.seed",
+          "blocks numbered by element"),
+    # Optimizers, steps
+    fault("optimizer.cu", "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {\n  if (held_back(rule.guard)) return;",
+          "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {", "an update by a loss that is not finite", MODELS),
+    fault("optimizer.cu", "now.correction = static_cast<T>(1.0 / sqrt(1.0 - pow(rule.beta2, t)));",
+          "now.correction = static_cast<T>(1.0 / sqrt(1.0 - pow(rule.beta2, t + 1)));", "bias correction of the next step"),
+    fault("optimizer.cu", "state->learning_rate = rates[min(state->done, count - 1)];", "state->learning_rate = rates[0];",
+          "the learning rate stays", MODELS),
+    fault("optimizer.cu", "  state->loss_sum += state->loss * static_cast<double>(rows);", "  state->loss_sum += state->loss;",
+          "batches weighted alike", MODELS),
+    fault("optimizer.cu", "++state->done;", "", "steps not counted", MODELS),
+]  # fmt: skip

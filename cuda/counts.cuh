@@ -163,17 +163,12 @@ struct RegressionTerms {
     return {};
   }
   template <int W>
-  __device__ void add(int64_t at, NoColumns, double (&parts)[4 * W]) const {
-    const Pack<T, W> y_pack = load_pack<W>(y + at), t_pack = load_pack<W>(t + at);
-#pragma unroll
-    for (int k = 0; k < W; ++k) {
-      const double target = static_cast<double>(t_pack.at[k]),
-                   error = static_cast<double>(y_pack.at[k]) - target;
-      parts[4 * k] += error * error;
-      parts[4 * k + 1] += fabs(error);
-      parts[4 * k + 2] += target;
-      parts[4 * k + 3] += target * target;
-    }
+  __device__ void add(int64_t at, NoColumns, double (&sums)[4]) const {
+    const double target = static_cast<double>(t[at]), error = static_cast<double>(y[at]) - target;
+    sums[0] += error * error;
+    sums[1] += fabs(error);
+    sums[2] += target;
+    sums[3] += target * target;
   }
 };
 
@@ -187,7 +182,7 @@ struct AddToColumn {
 template <class T>
 static void regression_sums(Context& context, int64_t rows, int64_t cols, const T* y, const T* t,
                             double* to) {
-  column_sums<4>(context, "regression_sums", rows, cols, false, RegressionTerms<T>{y, t}, AddToColumn{to});
+  column_sums_of<4, 1>(context, "regression_sums", rows, cols, RegressionTerms<T>{y, t}, AddToColumn{to});
 }
 
 }  // namespace nnx::cuda

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from planted_cuda_faults import CUDA_FAULTS, Fault, fault
+from planted_cuda_faults import CUDA_FAULTS, fault
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95

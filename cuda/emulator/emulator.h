@@ -29,7 +29,7 @@ extern "C" {
 void nnx_emulator_schedule(int schedule, uint64_t seed);
 
 // When a stream runs what it is given: 0 at once, 1 late: when somebody waits for it, 2 at random by `seed`:
-// some works of some streams whenever one is given work. What comes too early or too late for a missing wait
+// some works of one stream whenever any is given work. What comes too early or too late for a missing wait
 // then does so here as well. At start: NNX_EMULATOR_STREAMS = now | late | random | random:SEED.
 void nnx_emulator_streams(int mode, uint64_t seed);
 

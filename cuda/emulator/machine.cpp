@@ -14,7 +14,7 @@
 
 #include "emulator/emulator.h"
 #include "emulator/fiber.h"
-#include "emulator/sanitizer.h"
+#include "emulator/shared.h"
 #include "emulator/state.h"
 
 uint3 threadIdx, blockIdx;
@@ -24,16 +24,6 @@ namespace nnx::emulator {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr size_t kRedzone = 256;
-constexpr unsigned char kRedzoneByte = 0xa5;
-
-struct Copy {
-  unsigned char bytes[16];
-  void* to;
-  size_t size;
-  int group;
-};
-
 struct Thread {
   Fiber* fiber = nullptr;  // null until it starts
   bool done = false;
@@ -42,8 +32,7 @@ struct Thread {
   Site site{};
   void* argument = nullptr;
   void (*complete)(void* const*) = nullptr;
-  std::vector<Copy> copies;  // that have not landed, oldest first
-  int group = 0;             // of the copies to come
+  Copies copies;
 };
 
 struct Warp {
@@ -65,8 +54,7 @@ struct Machine {
   const Launch* launch = nullptr;
   const std::function<void()>* body = nullptr;
   std::string error;
-  std::vector<unsigned char> shared_space;
-  unsigned char* shared = nullptr;
+  SharedMemory shared;
   Schedule schedule = Schedule::forward;
   uint64_t random = 0;
 };
@@ -176,9 +164,9 @@ void worker() {
   }
 }
 
-// The current thread waits, or goes on where it is its own turn again.
-void wait() {
-  const int next = take_next(machine.current);
+// The current thread waits for its turn, after `after`'s; or goes on where it has it.
+void wait(int after) {
+  const int next = take_next(after);
   if (next != machine.current) go(*machine.threads[machine.current].fiber, next);
 }
 
@@ -221,8 +209,7 @@ void start_block() {
     thread.fiber = nullptr;
     thread.done = false;
     thread.index = index;
-    thread.copies.clear();
-    thread.group = 0;
+    thread.copies.reset();
     if (++index.x == block.x) {
       index.x = 0;
       if (++index.y == block.y) index.y = 0, ++index.z;
@@ -233,7 +220,7 @@ void start_block() {
     machine.warps[w].lanes = machine.warps[w].runnable = lanes == 32 ? ~0u : (1u << lanes) - 1;
     machine.warps[w].waiting = 0;
   }
-  std::memset(machine.shared, 0xff, machine.launch->shared_bytes);
+  machine.shared.poison();
 }
 
 void run_block() {
@@ -252,34 +239,6 @@ void run_block() {
   totals.threads += machine.count;
 }
 
-// The shared memory of a launch, 128-aligned, between redzones. AddressSanitizer watches those itself.
-void lay_out_shared(size_t bytes) {
-  if (machine.shared_space.empty()) machine.shared_space.resize(kMaxSharedBytes + 2 * kRedzone + 128);
-  const auto at = reinterpret_cast<uintptr_t>(machine.shared_space.data()) + kRedzone;
-  machine.shared = reinterpret_cast<unsigned char*>((at + 127) / 128 * 128);
-  std::memset(machine.shared - kRedzone, kRedzoneByte, kRedzone);
-  std::memset(machine.shared + bytes, kRedzoneByte, kRedzone);
-  ASAN_POISON_MEMORY_REGION(machine.shared - kRedzone, kRedzone);
-  ASAN_POISON_MEMORY_REGION(machine.shared + bytes, kRedzone);
-}
-void release_shared(size_t bytes) {
-  ASAN_UNPOISON_MEMORY_REGION(machine.shared - kRedzone, kRedzone);
-  ASAN_UNPOISON_MEMORY_REGION(machine.shared + bytes, kRedzone);
-}
-void check_redzones(size_t bytes) {
-#ifndef NNX_ADDRESS_SANITIZER
-  for (size_t i = 0; i < kRedzone; ++i) {
-    const bool before = machine.shared[-static_cast<ptrdiff_t>(i) - 1] != kRedzoneByte;
-    if (!before && machine.shared[bytes + i] == kRedzoneByte) continue;
-    machine.error = headline() + ": wrote " + std::to_string(i) + " bytes " + (before ? "before" : "past") +
-                    " its " + std::to_string(bytes) + " bytes of shared memory";
-    return;
-  }
-#else
-  (void)bytes;
-#endif
-}
-
 }  // namespace
 
 std::string execute(const Launch& launch, const std::function<void()>& body) {
@@ -294,7 +253,7 @@ std::string execute(const Launch& launch, const std::function<void()>& body) {
   ++totals.launches;
   gridDim = launch.grid;
   blockDim = launch.block;
-  lay_out_shared(launch.shared_bytes);
+  machine.shared.open(launch.shared_bytes);
   const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
   const uint64_t first = machine.schedule == Schedule::random ? draw() % blocks : 0;
   for (uint64_t i = 0; i < blocks && machine.error.empty(); ++i) {
@@ -303,9 +262,10 @@ std::string execute(const Launch& launch, const std::function<void()>& body) {
     blockIdx.y = static_cast<unsigned>(block / launch.grid.x % launch.grid.y);
     blockIdx.z = static_cast<unsigned>(block / launch.grid.x / launch.grid.y);
     run_block();
-    if (machine.error.empty()) check_redzones(launch.shared_bytes);
+    const std::string outside = machine.shared.check();
+    if (machine.error.empty() && !outside.empty()) machine.error = headline() + ": " + outside;
   }
-  release_shared(launch.shared_bytes);
+  machine.shared.close();
   return std::move(machine.error);
 }
 
@@ -320,7 +280,8 @@ void fail(const std::string& what) {
 
 void block_barrier(Site site) {
   arrive(Kind::sync_block, site, nullptr, nullptr);
-  if (++machine.waiting == machine.count) {
+  const bool all = ++machine.waiting == machine.count;
+  if (all) {
     const Thread& first = machine.threads[0];
     for (int t = 1; t < machine.count; ++t)
       if (!same_place(first, machine.threads[t]))
@@ -330,7 +291,7 @@ void block_barrier(Site site) {
     for (int w = 0; w < machine.warp_count; ++w) machine.warps[w].runnable = machine.warps[w].lanes;
     ++totals.block_barriers;
   }
-  wait();
+  wait(all ? -1 : machine.current);
 }
 
 void warp_collective(Kind kind, Site site, void* argument, void (*complete)(void* const*)) {
@@ -350,50 +311,34 @@ void warp_collective(Kind kind, Site site, void* argument, void (*complete)(void
     machine.runnable += 32;
     ++totals.collectives;
   }
-  wait();
+  wait(machine.current);
 }
 
 void* shared_memory(size_t bytes, size_t align) {
-  if (bytes > machine.launch->shared_bytes) {
+  if (bytes > machine.shared.size()) {
     fail("wants " + std::to_string(bytes) + " bytes of shared memory, was launched with " +
-         std::to_string(machine.launch->shared_bytes));
+         std::to_string(machine.shared.size()));
   }
   if (align > 128) fail("shared memory is aligned to 128 bytes, not to " + std::to_string(align));
-  return machine.shared;
+  return machine.shared.data();
 }
 
-namespace {
-bool in_shared(const void* at, size_t bytes) {
-  const auto* byte = static_cast<const unsigned char*>(at);
-  return byte >= machine.shared && byte + bytes <= machine.shared + machine.launch->shared_bytes;
-}
-bool aligned(const void* at, size_t bytes) { return reinterpret_cast<uintptr_t>(at) % bytes == 0; }
-}  // namespace
+static bool aligned(const void* at, size_t bytes) { return reinterpret_cast<uintptr_t>(at) % bytes == 0; }
 
 void check_matrix_row(const void* row) {
-  if (!in_shared(row, 16)) fail("load_matrices from a row that is not in shared memory");
+  if (!machine.shared.has(row, 16)) fail("load_matrices from a row that is not in shared memory");
   if (!aligned(row, 16)) fail("load_matrices from a row that is not aligned to 16 bytes");
 }
 
 void copy_async(void* to, const void* from, bool valid, size_t bytes) {
-  if (!in_shared(to, bytes)) fail("asynchronous copy to what is not shared memory");
+  if (!machine.shared.has(to, bytes)) fail("asynchronous copy to what is not shared memory");
   if (!aligned(to, bytes) || (valid && !aligned(from, bytes)))
     fail("asynchronous copy that is not aligned to its " + std::to_string(bytes) + " bytes");
-  Thread& thread = machine.threads[machine.current];
-  Copy copy{{}, to, bytes, thread.group};
-  if (valid) std::memcpy(copy.bytes, from, bytes);
-  std::memset(to, 0xff, bytes);
-  thread.copies.push_back(copy);
+  machine.threads[machine.current].copies.begin(to, from, valid, bytes);
 }
 
-void copy_async_commit() { ++machine.threads[machine.current].group; }
+void copy_async_commit() { machine.threads[machine.current].copies.commit(); }
 
-void copy_async_wait(int pending) {
-  Thread& thread = machine.threads[machine.current];
-  size_t n = 0;
-  for (; n < thread.copies.size() && thread.copies[n].group < thread.group - pending; ++n)
-    std::memcpy(thread.copies[n].to, thread.copies[n].bytes, thread.copies[n].size);
-  thread.copies.erase(thread.copies.begin(), thread.copies.begin() + static_cast<ptrdiff_t>(n));
-}
+void copy_async_wait(int pending) { machine.threads[machine.current].copies.wait(pending); }
 
 }  // namespace nnx::emulator

@@ -16,7 +16,6 @@ auto& streams = *new std::map<cudaStream_t, std::unique_ptr<CUstream_st>>;
 thread_local int captures = 0;
 
 std::recursive_mutex& run_mutex = *new std::recursive_mutex;
-uint64_t random_state = 0;
 
 std::vector<std::shared_ptr<Queue>> queues(bool only_blocking) {
   const std::lock_guard<std::mutex> lock(mutex);
@@ -49,13 +48,14 @@ cudaError_t run_all(bool only_blocking) {
   return first;
 }
 
-// Some works of some streams.
+// Some works of one stream, for a while of the same one: others then fall behind.
 void run_some(uint64_t seed) {
+  static uint64_t random = 0, last_seed = 0, turns = 0, favoured = 0;
+  if (seed != last_seed) random = last_seed = seed;
+  if (turns++ % 16 == 0) favoured = next_random(random);
   const auto all = queues(false);
-  while (next_random(random_state += seed) % 2 == 0) {
-    Queue& queue = *all[next_random(random_state) % all.size()];
-    if (queue.ran < queue.given) run_until(queue, queue.ran + 1);
-  }
+  Queue& queue = *all[favoured % all.size()];
+  while (queue.ran < queue.given && next_random(random) % 4 != 0) run_until(queue, queue.ran + 1);
 }
 
 }  // namespace

@@ -92,6 +92,37 @@ __global__ void add_one(float* x, int n) {
   for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(blockDim.x)) x[i] += 1;
 }
 
+// When each thread came by, before and after a barrier.
+__global__ void turns(int* turn, int* at) {
+  const int block = static_cast<int>(blockIdx.x * blockDim.x), thread = static_cast<int>(threadIdx.x);
+  turn[2 * (block + thread)] = (*at)++;
+  sync_block();
+  turn[2 * (block + thread) + 1] = (*at)++;
+}
+
+std::vector<int> turns_of(int order, uint64_t seed) {
+  nnx_emulator_schedule(order, seed);
+  Array<int> turn(2 * 3 * 70), at(1);
+  at[0] = 0;
+  CHECK(run(turns, 3, 70, 0, turn.data, at.data) == "");
+  nnx_emulator_schedule(0, 0);
+  return {turn.data, turn.data + turn.size};
+}
+
+void test_schedules() {
+  const std::vector<int> forward = turns_of(0, 0), reverse = turns_of(1, 0);
+  bool right = true;
+  for (int block = 0; block < 3; ++block) {
+    for (int thread = 0; thread < 70; ++thread) {
+      const size_t i = static_cast<size_t>(2 * (block * 70 + thread));
+      right &= forward[i] == 140 * block + thread && forward[i + 1] == forward[i] + 70;
+      right &= reverse[i] == 140 * (2 - block) + 69 - thread && reverse[i + 1] == reverse[i] + 70;
+    }
+  }
+  CHECK(right);
+  CHECK(turns_of(2, 1) == turns_of(2, 1) && turns_of(2, 1) != turns_of(2, 2));
+}
+
 void test_cost() {
   Array<float> x(1000);
   nnx_emulator_counters before, after;
@@ -135,6 +166,7 @@ void test_barriers() {
           CHECK(run(last_block, 9, 1, 0, counter.data, sums.data, sum.data) == "");
           return sum[0] == 45;
         }) == kScheduleCount);
+  test_schedules();
   test_cost();
   test_host_threads();
 }

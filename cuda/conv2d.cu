@@ -1,0 +1,105 @@
+#include <numeric>
+
+#include "conv2d_passes.cuh"
+#include "kernels/conv2d.h"
+
+namespace nnx::cuda {
+namespace {
+
+constexpr TileKind kFewFilters = TileKind::narrow, kLongSums = TileKind::slim;
+
+// Images whose channels cannot be copied four at a time, and are not worth it one by one.
+bool has_few_channels(const Conv2dShape& s) { return s.c / s.groups < 8 && s.c / s.groups % 4 != 0; }
+
+// Calls work(part of the batch, first image) such that pixels are counted in 31 bits.
+template <class F>
+void for_batches(const Conv2dShape& s, const F& work) {
+  const int64_t pixels = std::max(s.h * s.w, s.oh * s.ow);
+  const int64_t most = std::max<int64_t>((int64_t{1} << 30) / pixels, 1);
+  int64_t image = 0;
+  do {
+    Conv2dShape part = s;
+    part.n = std::min(s.n - image, most);
+    work(part, image);
+    image += part.n;
+  } while (image < s.n);
+}
+
+template <class T, Precision precision>
+int64_t workspace(const Conv2dShape& s) {
+  const int64_t c = s.c / s.groups, o = s.o / s.groups, taps = s.kh * s.kw;
+  const Extents forward{s.n * s.oh * s.ow, o, taps * c, s.groups}, input = input_extents(s);
+  const Extents weights{taps * c, o, s.n * s.oh * s.ow, s.groups};
+  return std::max({workspace_of<T, precision, kFewFilters>(forward),
+                   workspace_of<T, precision, kFewFilters>(input),
+                   workspace_of<T, precision, kLongSums>(weights)});
+}
+
+template <class T, Precision precision>
+void forward(Context& context, const Conv2dShape& shape, const T* x, const T* w, const T* b,
+             Activation activation, T* y) {
+  for_batches(shape, [&](const Conv2dShape& s, int64_t image) {
+    const T* const x_part = x + image * s.h * s.w * s.c;
+    T* const y_part = y + image * s.oh * s.ow * s.o;
+    if (has_few_channels(s)) {
+      multiply_all<T, precision, kFewFilters>(
+          context, ForwardPass<T, WindowRole::pixels_by_few_taps>::of(s, x_part, w, b, activation, y_part));
+    } else {
+      multiply_all<T, precision, kFewFilters>(
+          context, ForwardPass<T, WindowRole::pixels_by_taps>::of(s, x_part, w, b, activation, y_part));
+    }
+  });
+}
+
+template <class T, Precision precision>
+void backward_input(Context& context, const Conv2dShape& shape, const T* dy, const T* w,
+                    ActivationGradient<T> gradient, Policy policy, T* dx) {
+  for_batches(shape, [&](const Conv2dShape& s, int64_t image) {
+    const int64_t offset = image * s.h * s.w * s.c;
+    ActivationGradient<T> part = gradient;
+    if (part.saved != nullptr) part.saved += offset;
+    multiply_all<T, precision, kFewFilters>(
+        context, InputGradientPass<T>::of(s, dy + image * s.oh * s.ow * s.o, w, part, policy, dx + offset));
+  });
+}
+
+template <class T, Precision precision>
+void backward_weights(Context& context, const Conv2dShape& shape, const T* x, const T* dy, Policy policy,
+                      T* dw, T* db) {
+  for_batches(shape, [&](const Conv2dShape& s, int64_t image) {
+    const Policy part_policy = image > 0 ? Policy::accumulate : policy;
+    multiply_all<T, precision, kLongSums>(
+        context, WeightGradientPass<T>::of(s, x + image * s.h * s.w * s.c, dy + image * s.oh * s.ow * s.o,
+                                           part_policy, dw, db));
+  });
+}
+
+template <class T, Precision precision>
+void fill_with(kernels::Conv2dKernels<T>& table) {
+  table = {};
+  table.workspace = workspace<T, precision>;
+  table.forward = forward<T, precision>;
+  table.backward_input = backward_input<T, precision>;
+  table.backward_weights = backward_weights<T, precision>;
+}
+
+}  // namespace
+
+template <>
+void fill(kernels::Conv2dKernels<float>& table, Precision precision) {
+  switch (precision) {
+    case Precision::strict:
+      return fill_with<float, Precision::strict>(table);
+    case Precision::tf32:
+      return fill_with<float, Precision::tf32>(table);
+    case Precision::bfloat16:
+      return fill_with<float, Precision::bfloat16>(table);
+  }
+}
+
+template <>
+void fill(kernels::Conv2dKernels<double>& table, Precision) {
+  fill_with<double, Precision::strict>(table);
+}
+
+}  // namespace nnx::cuda

@@ -1,0 +1,281 @@
+// The matrix engine: C (m, n) = A (m, k) B (k, n), for dense and conv2d, all passes.
+//
+// A pass says what A and B are and what becomes of C (readers: gemm_readers.cuh, window_readers.cuh; writers:
+// epilogue.cuh). Blocks take tiles of C; where there are few tiles and k is long, k is cut too, and a second
+// kernel adds the parts up, in order. Nothing depends on which block is done first.
+#pragma once
+
+#include "epilogue.cuh"
+#include "gemm_plan.h"
+#include "gemm_simt.cuh"
+#include "gemm_tensor.cuh"
+#include "table.h"
+
+namespace nnx::cuda {
+
+// One of a pass's products. A pass has the types A, B, Writer; kColumnSums, whether B's columns are summed
+// too; name; extents(), of the largest product; and product(group).
+template <class Pass>
+struct Product {
+  int64_t m;
+  int n, k;
+  typename Pass::A a;
+  typename Pass::B b;
+  typename Pass::Writer writer;
+};
+
+template <class T>
+struct Cut {
+  int64_t tiles_m, tiles_n;
+  int splits, slices, groups;
+  // Of more than one split: (splits, groups, m [+ 1, the column sums], n), `stride` elements to a group.
+  T* partial;
+  int64_t stride;
+};
+
+// Tiles next to each other in a row of tiles run next to each other, and read the same of A.
+struct BlockPlace {
+  int64_t tile_m;
+  int tile_n, split, group;
+};
+template <class T>
+__device__ __forceinline__ BlockPlace place_of_block(const Cut<T>& cut) {
+  int64_t index = blockIdx.x;
+  BlockPlace place;
+  place.tile_n = static_cast<int>(index % cut.tiles_n), index /= cut.tiles_n;
+  place.tile_m = index % cut.tiles_m, index /= cut.tiles_m;
+  place.split = static_cast<int>(index % cut.splits);
+  place.group = static_cast<int>(index / cut.splits);
+  return place;
+}
+
+// The block's tile from the staging area to C, or to the partial sums (partial != nullptr).
+template <class Loop, class Product, class T>
+__device__ __forceinline__ void write_pass(const Loop& loop, const Product& product, int64_t m0, int n0,
+                                           int pass, T* partial, bool partial_vector) {
+  constexpr int kQuads = Loop::kColumns / 4, kRows = Loop::kWarpsM * Loop::kPassRows;
+#pragma unroll 1
+  for (int e = static_cast<int>(threadIdx.x); e < kRows * kQuads; e += Loop::kThreads) {
+    const int row = e / kQuads, n = n0 + e % kQuads * 4;
+    const int64_t m =
+        m0 + row / Loop::kPassRows * Loop::kWarpRows + pass * Loop::kPassRows + row % Loop::kPassRows;
+    if (m >= product.m || n >= product.n) continue;
+    const int count = min(4, product.n - n);
+    T v[4];
+    read_four(loop.shared.staging[0] + row * Loop::kStagingStride + e % kQuads * 4, v);
+#pragma unroll
+    for (int copy = 1; copy < Loop::kCopies; ++copy) {
+      T more[4];
+      read_four(loop.shared.staging[copy] + row * Loop::kStagingStride + e % kQuads * 4, more);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) v[i] += more[i];
+    }
+    if (partial != nullptr) {
+      store_some(partial + m * product.n + n, count, partial_vector, v);
+    } else {
+      product.writer.put(product.writer.rows.offset(m), n, count, product.writer.vector, v);
+    }
+  }
+}
+
+// The sums of B's columns that the threads hold, added up and written.
+template <class Loop, class Product, class T>
+__device__ __forceinline__ void write_column_sums(Loop& loop, const Product& product, int n0, T* partial) {
+  T* const all = loop.shared.column_sums;
+  sync_block();
+#pragma unroll
+  for (int i = 0; i < 4; ++i) all[4 * threadIdx.x + i] = loop.column_sums[i];
+  sync_block();
+  for (int column = static_cast<int>(threadIdx.x); column < Loop::kColumns; column += Loop::kThreads) {
+    T sum = 0;
+    for (int i = column; i < 4 * Loop::kThreads; i += Loop::kColumns) sum += all[i];
+    const int n = n0 + column;
+    if (n >= product.n) continue;
+    if (partial != nullptr) {
+      partial[product.m * product.n + n] = sum;
+    } else {
+      product.writer.put_column_sum(n, sum);
+    }
+  }
+}
+
+template <class Loop, class Pass>
+__global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
+    multiply(Pass pass, Cut<typename Loop::Element> cut) {
+  using T = typename Loop::Element;
+  const BlockPlace place = place_of_block(cut);
+  const auto product = pass.product(place.group);
+  const int64_t m0 = place.tile_m * Loop::kRows;
+  const int n0 = place.tile_n * Loop::kColumns;
+  T* partial = nullptr;
+  if (cut.splits > 1) {
+    partial = cut.partial + (static_cast<int64_t>(place.split) * cut.groups + place.group) * cut.stride;
+  }
+
+  auto& shared = shared_storage<typename Loop::Shared>();
+  for (int i = static_cast<int>(threadIdx.x); i < Loop::kRows; i += Loop::kThreads) {
+    shared.rows[i] = product.a.fixed(m0 + i);
+  }
+  for (int i = static_cast<int>(threadIdx.x); i < Loop::kColumns; i += Loop::kThreads) {
+    shared.columns[i] = product.b.fixed(n0 + i);
+  }
+  sync_block();
+
+  Loop loop(shared);
+  bool sum_columns = false;
+  if constexpr (Pass::kColumnSums) sum_columns = place.tile_m == 0 && product.writer.column_sums != nullptr;
+  // Products smaller than the largest have tiles and splits with nothing in them.
+  const int in_all = m0 < product.m ? (product.k + Loop::kDepth - 1) / Loop::kDepth : 0;
+  const int first = place.split * cut.slices;
+  loop.run(product.a, product.b, first * Loop::kDepth, min(cut.slices, in_all - first), sum_columns);
+
+  const bool partial_vector = sizeof(T) == 4 && product.n % 4 == 0;
+#pragma unroll 1
+  for (int pass_index = 0; pass_index < Loop::kPasses; ++pass_index) {
+    if (pass_index > 0) sync_block();
+#pragma unroll
+    for (int i = 0; i < Loop::kPasses; ++i) {
+      if (i == pass_index) loop.stage(i);
+    }
+    sync_block();
+    write_pass(loop, product, m0, n0, pass_index, partial, partial_vector);
+  }
+  if constexpr (Pass::kColumnSums) {
+    if (sum_columns) write_column_sums(loop, product, n0, partial);
+  }
+}
+
+// Adds the splits of each element up: kSumThreads / parts elements to a block, the splits dealt out to
+// `parts` threads.
+inline constexpr int kSumThreads = 256;
+template <class T>
+struct SumShared {
+  T values[kSumThreads];
+};
+
+template <class Pass, class T>
+__global__ void __launch_bounds__(kSumThreads) add_splits(Pass pass, Cut<T> cut, int parts) {
+  const int thread = static_cast<int>(threadIdx.x), elements = kSumThreads / parts;
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * elements + thread % elements;
+  const int64_t group = index / cut.stride, element = index % cut.stride;
+  const bool inside = group < cut.groups;
+  T sum = 0;
+  if (inside) {
+    const T* const at = cut.partial + index;
+    const int64_t stride = cut.groups * cut.stride;
+#pragma unroll 8
+    for (int split = thread / elements; split < cut.splits; split += parts) sum += at[split * stride];
+  }
+  auto& shared = shared_storage<SumShared<T>>();
+  shared.values[thread] = sum;
+  sync_block();
+  if (inside && thread < elements) {
+    for (int i = 1; i < parts; ++i) sum += shared.values[i * elements + thread];
+    const auto product = pass.product(static_cast<int>(group));
+    const int64_t m = element / product.n;
+    const int n = static_cast<int>(element % product.n);
+    if (m < product.m) {
+      T v[4] = {sum, 0, 0, 0};
+      product.writer.put(product.writer.rows.offset(m), n, 1, false, v);
+    } else if constexpr (Pass::kColumnSums) {
+      if (m == product.m && product.writer.column_sums != nullptr) product.writer.put_column_sum(n, sum);
+    }
+  }
+}
+
+// The tiles of a pass's kernels in a precision. kSpecial: the pass's own, for shapes that the general ones
+// would waste themselves on.
+template <class T, Precision precision, TileKind kSpecial>
+struct Tiles {
+  static constexpr TileKind kAll[3] = {TileKind::tensor_large, TileKind::tensor_medium,
+                                       TileKind::tensor_small};
+};
+template <TileKind kSpecial>
+struct Tiles<float, Precision::strict, kSpecial> {
+  static constexpr TileKind kAll[3] = {TileKind::large, TileKind::medium, kSpecial};
+};
+template <TileKind kSpecial>
+struct Tiles<double, Precision::strict, kSpecial> {
+  static constexpr TileKind kAll[1] = {TileKind::medium};
+};
+
+template <TileKind kind>
+struct SimtTileOf;
+template <>
+struct SimtTileOf<TileKind::large> : SimtTile<4, 2, 1, 4, 8, 8, 16, 2, 2> {};
+template <>
+struct SimtTileOf<TileKind::medium> : SimtTile<2, 2, 1, 4, 8, 4, 16, 3, 4> {};
+template <>
+struct SimtTileOf<TileKind::narrow> : SimtTile<4, 1, 1, 8, 4, 4, 16, 3, 4> {};
+template <>
+struct SimtTileOf<TileKind::flat> : SimtTile<1, 4, 1, 4, 4, 4, 16, 3, 4> {};
+template <>
+struct SimtTileOf<TileKind::slim> : SimtTile<1, 1, 4, 8, 4, 4, 64, 3, 4> {};
+// Correct rather than fast.
+using DoubleTile = SimtTile<2, 2, 1, 4, 8, 4, 16, 2, 2>;
+
+template <class Loop, class Pass, class T>
+void launch_multiply(Context& context, const Pass& pass, const Cut<T>& cut) {
+  const int64_t blocks = cut.tiles_m * cut.tiles_n * cut.splits * cut.groups;
+  launch(context, pass.name, multiply<Loop, Pass>, dim3(static_cast<unsigned>(blocks)), dim3(Loop::kThreads),
+         sizeof(typename Loop::Shared), pass, cut);
+}
+
+template <class Type_>
+struct Kind {
+  using Type = Type_;
+};
+
+// C's products on the device. kSpecial: the pass's own tile beside the general ones.
+template <class T, Precision precision, TileKind kSpecial, class Pass>
+void multiply_all(Context& context, const Pass& pass) {
+  using A = typename Pass::A;
+  using B = typename Pass::B;
+  constexpr bool kSums = Pass::kColumnSums;
+  const Extents e = pass.extents();
+  if (e.m == 0 || e.n == 0 || e.groups == 0) return;
+  const Plan plan = plan_product(e, Tiles<T, precision, kSpecial>::kAll);
+  const int64_t stride = (e.m + (kSums ? 1 : 0)) * e.n;
+  const Cut<T> cut{plan.tiles_m,
+                   plan.tiles_n,
+                   plan.splits,
+                   plan.slices,
+                   static_cast<int>(e.groups),
+                   static_cast<T*>(context.workspace),
+                   stride};
+  const auto run = [&](auto loop) { launch_multiply<typename decltype(loop)::Type>(context, pass, cut); };
+  if constexpr (sizeof(T) == 8) {
+    run(Kind<SimtLoop<T, DoubleTile, A, B, kSums>>{});
+  } else if constexpr (precision == Precision::strict) {
+    if (plan.tile == TileKind::large) {
+      run(Kind<SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
+    } else if (plan.tile == TileKind::medium) {
+      run(Kind<SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
+    } else {
+      run(Kind<SimtLoop<T, SimtTileOf<kSpecial>, A, B, kSums>>{});
+    }
+  } else {
+    using Format = std::conditional_t<precision == Precision::tf32, Tf32Format, Bfloat16Format>;
+    if (plan.tile == TileKind::tensor_large) {
+      run(Kind<TensorLoop<Format, TensorTile<4, 2, 64, 64, 1>, A, B, kSums>>{});
+    } else if (plan.tile == TileKind::tensor_medium) {
+      run(Kind<TensorLoop<Format, TensorTile<2, 2, 64, 32, 3>, A, B, kSums>>{});
+    } else {
+      run(Kind<TensorLoop<Format, TensorTile<2, 2, 32, 16, 6>, A, B, kSums>>{});
+    }
+  }
+  if (plan.splits > 1) {
+    const int parts = plan.splits < 16 ? 1 : plan.splits < 64 ? 8 : 32;
+    const auto blocks = static_cast<unsigned>(ceil_div<int64_t>(stride * e.groups, kSumThreads / parts));
+    launch(context, pass.name, add_splits<Pass, T>, dim3(blocks), dim3(kSumThreads), sizeof(SumShared<T>),
+           pass, cut, parts);
+  }
+}
+
+// Bytes of workspace for a product; see most_partial_sums.
+template <class T, Precision precision, TileKind kSpecial>
+int64_t workspace_of(const Extents& e) {
+  return most_partial_sums(e, Tiles<T, precision, kSpecial>::kAll) * static_cast<int64_t>(sizeof(T));
+}
+
+}  // namespace nnx::cuda

@@ -1,0 +1,123 @@
+// How a product is cut: which tile, and into how many parts along k. By shape alone, for a device of
+// kMultiprocessors: so a result does not depend on the device, nor on where the arrays lie.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace nnx::cuda {
+
+// The tiles of C that kernels exist for; a pass has some of them.
+enum class TileKind : int32_t {
+  large,
+  medium,
+  narrow,
+  flat,
+  slim,
+  tensor_large,
+  tensor_medium,
+  tensor_small
+};
+
+struct TileCost {
+  int rows, columns, depth;
+  int resident;  // blocks that fit on a multiprocessor
+  double cycles,
+      alone;  // of a slice: shared by full multiprocessors, and at the least, for a block by itself
+};
+
+constexpr TileCost cost_of(TileKind kind) {
+  switch (kind) {
+    case TileKind::large:
+      return {128, 128, 16, 2, 2350, 2600};
+    case TileKind::medium:
+      return {64, 64, 16, 4, 700, 900};
+    case TileKind::narrow:
+      return {128, 16, 16, 4, 500, 700};
+    case TileKind::flat:
+      return {16, 128, 16, 4, 500, 700};
+    case TileKind::slim:
+      return {32, 16, 64, 4, 500, 900};
+    case TileKind::tensor_large:
+      return {256, 128, 16, 1, 1000, 1200};
+    case TileKind::tensor_medium:
+      return {128, 64, 16, 3, 330, 800};
+    case TileKind::tensor_small:
+      return {64, 32, 16, 6, 130, 700};
+  }
+  return {};
+}
+
+inline constexpr int64_t kMultiprocessors = 132;
+// Only products of few tiles are cut along k, into at most so many blocks.
+inline constexpr int64_t kMostBlocks = 4 * kMultiprocessors;
+inline constexpr int kFewestSlices = 2;
+
+// m, n, k of the largest of `groups` products.
+struct Extents {
+  int64_t m, n, k, groups;
+};
+
+struct Plan {
+  TileKind tile;
+  int64_t tiles_m, tiles_n;
+  int splits, slices;  // slices of a split
+};
+
+constexpr int64_t rounded_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Expected cycles of the plan, launch of the second pass included.
+inline double expected_cycles(const Extents& e, const Plan& plan) {
+  const TileCost cost = cost_of(plan.tile);
+  const int64_t blocks = plan.tiles_m * plan.tiles_n * plan.splits * e.groups;
+  const int64_t queue = rounded_up(blocks, kMultiprocessors), rounds = rounded_up(queue, cost.resident);
+  const double slices = plan.slices;
+  double cycles = std::max(static_cast<double>(queue) * slices * cost.cycles,
+                           static_cast<double>(rounds) * slices * cost.alone);
+  cycles += 2500.0 * static_cast<double>(rounds);
+  if (plan.splits > 1) {
+    const double partial = static_cast<double>(plan.splits) * static_cast<double>(e.m * e.n * e.groups);
+    cycles += 4000.0 + partial / 200.0;
+  }
+  return cycles;
+}
+
+template <int kTiles>
+Plan plan_product(const Extents& e, const TileKind (&tiles)[kTiles]) {
+  Plan best{};
+  double least = -1;
+  for (const TileKind tile : tiles) {
+    const TileCost cost = cost_of(tile);
+    const int64_t tiles_m = rounded_up(e.m, cost.rows), tiles_n = rounded_up(e.n, cost.columns);
+    const int64_t slices = rounded_up(e.k, cost.depth);
+    for (int64_t splits = 1;; splits += rounded_up(splits, 4)) {
+      if (splits > 1 &&
+          (splits * tiles_m * tiles_n * e.groups > kMostBlocks || slices < splits * kFewestSlices)) {
+        break;
+      }
+      const int64_t part = rounded_up(slices, splits);
+      const int64_t used = std::max<int64_t>(rounded_up(slices, std::max<int64_t>(part, 1)), 1);
+      const Plan plan{tile, tiles_m, tiles_n, static_cast<int>(used), static_cast<int>(part)};
+      const double cycles = expected_cycles(e, plan);
+      if (least < 0 || cycles < least) least = cycles, best = plan;
+    }
+  }
+  return best;
+}
+
+// Elements that partial sums take at most, for this product and every one with a smaller m or k: programs ask
+// once, for their largest batch.
+template <int kTiles>
+int64_t most_partial_sums(const Extents& e, const TileKind (&tiles)[kTiles]) {
+  int64_t most = 0;
+  for (const TileKind tile : tiles) {
+    const TileCost cost = cost_of(tile);
+    const int64_t splits = std::min(rounded_up(e.k, cost.depth) / kFewestSlices, kMostBlocks);
+    if (splits < 2) continue;
+    const int64_t by_blocks = kMostBlocks * cost.rows * cost.columns;
+    most = std::max(most, std::min(by_blocks, splits * e.m * e.n * e.groups) + splits * e.n * e.groups);
+  }
+  return most;
+}
+
+}  // namespace nnx::cuda

@@ -15,6 +15,12 @@ def run(request):
     return harness.Runner(request.param)
 
 
+@pytest.fixture(params=harness.devices())
+def device(request):
+    """The name of each device, for calls that `run` has no names for."""
+    return request.param
+
+
 @pytest.fixture(autouse=True)
 def programs_run_on_the_device_wanted(monkeypatch):
     """With NNX_TEST_PROGRAMS=cuda, models that name no device train there."""

@@ -175,6 +175,11 @@ def devices():
     return [device for device in here if device in wanted]
 
 
+def place(array, device):
+    """The array itself on the CPU, a tensor elsewhere."""
+    return array if device == "cpu" else nnx.tensor(array, device=device)
+
+
 # Where tests of whole programs run them; NNX_TEST_PROGRAMS=cuda has them run there.
 PROGRAM_DEVICE = os.environ.get("NNX_TEST_PROGRAMS", "cpu")
 

@@ -19,6 +19,11 @@ def test_add_and_multiply(run, rng, name, dtype):
             np.testing.assert_array_equal(got, getattr(reference, name)(a, b).astype(dtype))
 
 
+def test_more_elements_than_a_grid_has_threads(run):
+    a = np.arange(4_200_005, dtype=np.float32) % 4099
+    np.testing.assert_array_equal(run.add(a, a), 2 * a)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_concat(run, rng, dtype):
     for shapes, axis in (

@@ -2,7 +2,7 @@ import nnx
 import numpy as np
 import pytest
 import reference
-from harness import FLOATS, draw, expect_bad
+from harness import FLOATS, draw, expect_bad, place
 from nnx import _core
 
 POINTWISE = (
@@ -96,7 +96,7 @@ def test_class_weights_of_binary_losses(run, rng, name, dtype):
         )  # fmt: skip
 
 
-ROWS = [(1, 1), (1, 2), (3, 5), (8, 10), (17, 33), (300, 10), (5, 1000), (0, 3)]
+ROWS = [(1, 1), (1, 2), (3, 5), (8, 10), (17, 33), (300, 10), (5, 1000), (3, 1500), (0, 3)]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -215,11 +215,12 @@ def test_non_contiguous_arguments(rng):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("as_labels", [True, False])
-def test_counts_of_classes(rng, as_labels, dtype):
-    for rows, classes in ((1, 2), (7, 5), (400, 33), (0, 3)):
+def test_counts_of_classes(rng, device, as_labels, dtype):
+    for rows, classes in ((1, 2), (7, 5), (400, 33), (9, 1500), (0, 3)):
         z, labels = draw(rng, (rows, classes), dtype, "integers") // 8, rng.integers(0, classes, rows)
         target = labels if as_labels else np.eye(classes, dtype=dtype)[labels]
         order = np.argsort(-z, axis=1, kind="stable")  # among equals the lower class wins
+        z, target = place(z, device), place(target, device)
         for k in {1, 2, classes}:
             want = np.sum(order[:, :k] == labels[:, None])
             assert _core.count_top_k(z, target, k).tolist() == [want]
@@ -228,21 +229,30 @@ def test_counts_of_classes(rng, as_labels, dtype):
         np.testing.assert_array_equal(_core.confusion(z, target), matrix)
 
 
-def test_a_row_with_a_nan_is_never_right():
-    z = np.array([[np.nan, 1, 2], [0, np.nan, 1], [3, 2, 1]], np.float32)
-    assert _core.count_top_k(z, np.array([2, 2, 0]), 1).tolist() == [1]
+def test_a_row_with_a_nan_is_never_right(device):
+    z = place(np.array([[np.nan, 1, 2], [0, np.nan, 1], [3, 2, 1]], np.float32), device)
+    assert _core.count_top_k(z, place(np.array([2, 2, 0]), device), 1).tolist() == [1]
+
+
+def test_the_first_nan_is_the_largest(device):
+    """And of a row of minus infinity the first class."""
+    z = np.full((3, 40), -np.inf, np.float32)
+    z[1, [7, 35]], z[1, 3], z[2, 39] = np.nan, np.inf, -1
+    matrix = _core.confusion(place(z, device), place(np.array([2, 0, 2]), device))
+    assert np.argwhere(matrix).tolist() == [[0, 7], [2, 0], [2, 39]]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_binary_counts(rng, dtype):
+def test_binary_counts(rng, device, dtype):
     for shape in ((1,), (33, 1), (50, 7), (20_000,)):
         p, t = rng.random(shape).astype(dtype), rng.integers(0, 2, shape).astype(dtype)
         for threshold in (0.5, 0.2):
             right = (p > dtype_of(dtype, threshold)) == (t > 0.5)
-            assert _core.count_binary(p, t, threshold).tolist() == [right.sum()]
+            pair = place(p, device), place(t, device)
+            assert _core.count_binary(*pair, threshold).tolist() == [right.sum()]
             matrix = np.zeros((2, 2))
             np.add.at(matrix, ((t > 0.5).astype(int), (p > dtype_of(dtype, threshold)).astype(int)), 1)
-            np.testing.assert_array_equal(_core.binary_confusion(p, t, threshold), matrix)
+            np.testing.assert_array_equal(_core.binary_confusion(*pair, threshold), matrix)
 
 
 def dtype_of(dtype, value):
@@ -250,14 +260,14 @@ def dtype_of(dtype, value):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_regression_sums(rng, dtype):
-    for shape in ((1, 1), (40, 3), (1000, 2)):
+def test_regression_sums(rng, device, dtype):
+    for shape in ((1, 1), (40, 3), (7, 1100), (9000, 2)):
         y, t = draw(rng, shape, dtype, "integers"), draw(rng, shape, dtype, "integers")
         error = (y - t).astype(np.float64)
         want = np.stack(
             [(error**2).sum(0), np.abs(error).sum(0), t.sum(0), (t.astype(float) ** 2).sum(0)], axis=1
         )
-        np.testing.assert_array_equal(_core.regression_sums(y, t), want)
+        np.testing.assert_array_equal(_core.regression_sums(place(y, device), place(t, device)), want)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])

@@ -104,6 +104,17 @@ def test_local_response_norm(run, rng, size, dtype):
                 check_close(dx, reference.local_response_norm_backward(dy, x, size, **options), 64)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_local_response_norm_over_hundreds_of_channels(run, rng, dtype):
+    for channels, size in ((300, 1001), (700, 301), (703, 601)):
+        x, dy = draw(rng, (3, channels), dtype), draw(rng, (3, channels), dtype)
+        options = {"alpha": 0.01, "beta": 0.75, "k": 1.0}
+        got = run.local_response_norm(x, size, **options)
+        check_close(got, reference.local_response_norm(x, size, **options), 16)
+        dx = run.local_response_norm_backward(dy, x, size, **options)
+        check_close(dx, reference.local_response_norm_backward(dy, x, size, **options), 64)
+
+
 def test_local_response_norm_of_nothing(run):
     assert run.local_response_norm(np.zeros((0, 4, 4, 3), np.float32)).shape == (0, 4, 4, 3)
 

@@ -74,6 +74,42 @@ def test_adam(rng, shape, options, dtype):
         check_close(got.view, wanted, 32)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("options", SGD, ids=str)
+def test_sgd_of_tensors(rng, device, options, dtype):
+    for size in (0, 33, 64, 20_001):
+        arrays = [draw(rng, size, dtype) for _ in range(3)]
+        p, g, velocity = (nnx.tensor(a, device=device) for a in arrays)
+        want = [a.astype(np.float64) for a in arrays]
+        if not options.get("momentum"):
+            velocity, want[2] = None, None
+        for _ in range(3):
+            nnx.ops.sgd_update(p, g, velocity, 0.05, **options)
+            reference.sgd_update(*want, 0.05, **options)
+        check_close(p.numpy(), want[0], 8)
+        if velocity is not None:
+            check_close(velocity.numpy(), want[2], 8)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("options", ADAM, ids=str)
+def test_adam_of_tensors(rng, device, options, dtype):
+    for size in (0, 33, 64, 20_001):
+        arrays = [
+            draw(rng, size, dtype),
+            draw(rng, size, dtype),
+            np.zeros(size, dtype),
+            np.zeros(size, dtype),
+        ]
+        tensors = [nnx.tensor(a, device=device) for a in arrays]
+        want = [a.astype(np.float64) for a in arrays]
+        for step in range(4):
+            _core.adam_update(*tensors, step, 0.01, **options)
+            reference.adam_update(*want, step, 0.01, **options)
+        for got, wanted in zip(tensors, want, strict=True):
+            check_close(got.numpy(), wanted, 32)
+
+
 def test_first_step_of_adam_is_the_learning_rate(rng):
     """With both means corrected for their start, the first step is learning_rate * sign(g)."""
     p, g = np.zeros(50), draw(rng, 50, "float64")

@@ -4,7 +4,7 @@ import pytest
 import reference
 from harness import FLOATS, draw, expect_bad
 
-SHAPES = [(1, 1), (1, 5), (4, 10), (3, 17), (2, 33), (7, 1000), (5, 3, 4), (0, 3), (13,)]
+SHAPES = [(1, 1), (1, 5), (4, 10), (3, 17), (2, 33), (7, 1000), (3, 2500), (5, 3, 4), (0, 3), (13,)]
 EPS = {dtype: np.finfo(dtype).eps for dtype in FLOATS}
 
 

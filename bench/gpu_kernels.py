@@ -7,6 +7,7 @@ is of the parity suite. Needs NumPy and nnx alone, and starts in a moment, as a 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 import time
 import warnings
@@ -319,16 +320,15 @@ def main() -> None:
         sys.exit(f"no GPU for nnx: {nnx.info()['cuda']['reason']}")
     warnings.simplefilter("error")
     checks: dict[str, Callable[[], None]] = {
-        f"{name}, {dtype}": lambda name=name, dtype=dtype: check_case(name, options.device, dtype)  # type: ignore[misc]
+        f"{name}, {dtype}": functools.partial(check_case, name, options.device, dtype)
         for name in CASES
         for dtype in BOUNDS
     }
     precisions = ("float32", "float64") if options.device == "cpu" else tuple(LOSS_BOUNDS)
     for name in TRAININGS:
         for precision in precisions:
-            checks[f"{name}, {precision}"] = lambda name=name, precision=precision: check_training(  # type: ignore[misc]
-                name, options.device, precision
-            )
+            run = functools.partial(check_training, name, options.device, precision)
+            checks[f"{name}, {precision}"] = run
     failed = 0
     for name, check in checks.items():
         if options.rows and not any(text.lower() in name.lower() for text in options.rows):

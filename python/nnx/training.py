@@ -155,9 +155,7 @@ class _Training:
             return model.stop_training
 
         try:
-            result = program.train_epoch(
-                *part.fed, order, batch, rates, first, progress, reporter.interval
-            )
+            result = program.train_epoch(*part.fed, order, batch, rates, first, progress, reporter.interval)
             done = result["steps"]
         finally:
             optimizer.iterations = first + done

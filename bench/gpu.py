@@ -275,7 +275,8 @@ class Results:
         """The table and the picture; the program's exit code says whether a row failed."""
         sound = [row for row in self.rows if "failed" not in row]
         print(f"\n{self._text()}")
-        self._write(self.draw(sound) if sound else None)
+        path = self._write(self.draw(sound) if sound else None)
+        print(f"\nWrote {path}.*")
         sys.exit(1 if len(sound) < len(self.rows) or not self.rows else 0)
 
     def _text(self) -> str:
@@ -283,10 +284,9 @@ class Results:
         lines = [f"- FAILED {row['row']}: {row['failed']}" for row in self.rows if "failed" in row]
         return "\n".join([*([self.render(sound)] if sound else []), "", *lines]).rstrip()
 
-    def _write(self, picture: Any) -> None:
-        report.write(
-            self.name, self.title, self.options, self._text(), self.rows, picture, about(self.options)
-        )
+    def _write(self, picture: Any) -> Path:
+        about_it = about(self.options)
+        return report.save(self.name, self.title, self.options, self._text(), self.rows, picture, about_it)
 
 
 def ratio(other: float | None, ours: float) -> float | None:

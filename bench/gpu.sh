@@ -81,7 +81,7 @@ stage_build() {
     -DNNX_CPU_ISAS="${NNX_CPU_ISAS:-$(cpu_kernels)}" -DCMAKE_CUDA_COMPILER="$nvcc" \
     -DPython_EXECUTABLE="$(command -v "$PYTHON")" -Dpybind11_DIR="$("$PYTHON" -m pybind11 --cmakedir)" \
     -DSKBUILD_PROJECT_VERSION="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
-    -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/python/nnx" "$@" || return 1
+    -DCMAKE_CUDA_FLAGS=-lineinfo -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/python/nnx" "$@" || return 1
   cmake --build build/gpu -j "$JOBS" || return 1
   prefer_build
   if command -v "$(tool cuobjdump)" >/dev/null; then

@@ -39,7 +39,8 @@ DRY_WORKLOADS = [
 
 def main() -> None:
     options = gpu.start(__doc__)
-    results = gpu.Results("train_step", TITLE, options, render, draw)
+    name = "train_step" if options.no_compile else "train_step_compile"
+    results = gpu.Results(name, TITLE, options, render, draw)
     for precision in gpu.precisions(options):
         for workload in workloads(options):
             run = functools.partial(measure, workload, precision, options)

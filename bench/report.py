@@ -43,7 +43,9 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.0%}"
 
 
-def write(name: str, title: str, options: argparse.Namespace, text: str, data: Any, picture: Any = None) -> Path:
+def write(
+    name: str, title: str, options: argparse.Namespace, text: str, data: Any, picture: Any = None
+) -> Path:
     """As `save`, for the CPU, and says so."""
     path = save(name, title, options, text, data, picture, machine(options.threads))
     print(f"\nWrote {path}.*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -91,10 +92,12 @@ class Limits:
 
 # TFLOP/s in float32, TF32 and bfloat16 without sparsity, and TB/s; the first name that fits counts.
 DATASHEETS = (
+    ("GH200 480GB", 67, 495, 989, 4.0),
     ("H200", 67, 495, 989, 4.8),
     ("H100 PCIe", 51, 378, 756, 2.0),
     ("H100", 67, 495, 989, 3.35),
     ("A100-SXM4-80GB", 19.5, 156, 312, 2.04),
+    ("A100 80GB PCIe", 19.5, 156, 312, 1.94),
     ("A100", 19.5, 156, 312, 1.56),
     ("L40S", 91.6, 183, 366, 0.864),
     ("L4", 30.3, 60, 121, 0.3),
@@ -177,7 +180,7 @@ def turns(ways: dict[str, Way], options: argparse.Namespace) -> dict[str, Timing
     rounds, seconds = (1, 0.0) if options.dry_run else (3, 0.1) if options.quick else (7, 0.25)
     steps: dict[str, int] = {}
     for name, way in ways.items():
-        found = attempt(name, lambda way=way: _steps(way, seconds))  # type: ignore[misc]
+        found = attempt(name, functools.partial(_steps, way, seconds))
         if found is not None:
             steps[name] = found
     timings = {name: Timing() for name in steps}
@@ -272,7 +275,8 @@ class Results:
         """The table and the picture; the program's exit code says whether a row failed."""
         sound = [row for row in self.rows if "failed" not in row]
         print(f"\n{self._text()}")
-        self._write(self.draw(sound) if sound else None)
+        path = self._write(self.draw(sound) if sound else None)
+        print(f"\nWrote {path}.*")
         sys.exit(1 if len(sound) < len(self.rows) or not self.rows else 0)
 
     def _text(self) -> str:
@@ -280,10 +284,9 @@ class Results:
         lines = [f"- FAILED {row['row']}: {row['failed']}" for row in self.rows if "failed" in row]
         return "\n".join([*([self.render(sound)] if sound else []), "", *lines]).rstrip()
 
-    def _write(self, picture: Any) -> None:
-        report.write(
-            self.name, self.title, self.options, self._text(), self.rows, picture, about(self.options)
-        )
+    def _write(self, picture: Any) -> Path:
+        about_it = about(self.options)
+        return report.save(self.name, self.title, self.options, self._text(), self.rows, picture, about_it)
 
 
 def ratio(other: float | None, ours: float) -> float | None:

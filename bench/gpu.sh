@@ -53,6 +53,12 @@ architecture() {
   if [[ $found =~ ^[0-9]+$ ]]; then printf '%s-real\n' "$found"; else printf 'native\n'; fi
 }
 
+# What stage_build makes comes before an nnx that is installed.
+prefer_build() {
+  local made=(python/nnx/_core*.so)
+  if [ -e "${made[0]}" ]; then export PYTHONPATH="$PWD/python${PYTHONPATH:+:$PYTHONPATH}"; fi
+}
+
 cpu_kernels() {
   if grep -qw avx512bw /proc/cpuinfo; then
     echo avx512
@@ -75,8 +81,9 @@ stage_build() {
     -DNNX_CPU_ISAS="${NNX_CPU_ISAS:-$(cpu_kernels)}" -DCMAKE_CUDA_COMPILER="$nvcc" \
     -DPython_EXECUTABLE="$(command -v "$PYTHON")" -Dpybind11_DIR="$("$PYTHON" -m pybind11 --cmakedir)" \
     -DSKBUILD_PROJECT_VERSION="$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" \
-    -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/python/nnx" "$@" || return 1
+    -DCMAKE_CUDA_FLAGS=-lineinfo -DCMAKE_LIBRARY_OUTPUT_DIRECTORY="$PWD/python/nnx" "$@" || return 1
   cmake --build build/gpu -j "$JOBS" || return 1
+  prefer_build
   if command -v "$(tool cuobjdump)" >/dev/null; then
     "$(tool cuobjdump)" --dump-resource-usage python/nnx/libnnx_cuda.so 2>&1 | { c++filt 2>/dev/null || cat; } >"$OUT/resources.txt"
   fi
@@ -172,10 +179,16 @@ machine() {
   for name in cmake ninja nvcc compute-sanitizer ncu nsys; do
     printf '%s: %s\n' "$name" "$(tool "$name" || echo 'not here')"
   done
-  for name in numpy pybind11 torch triton pytest hypothesis xdist pytest_timeout sklearn matplotlib; do
-    printf '%s: %s\n' "$name" \
-      "$("$PYTHON" -c "import $name; print(getattr($name, '__version__', 'here'))" 2>/dev/null || echo 'not here')"
-  done
+  "$PYTHON" - numpy pybind11 torch triton pytest hypothesis pytest-xdist pytest-timeout matplotlib <<'PYTHON'
+import importlib.metadata
+import sys
+
+for name in sys.argv[1:]:
+    try:
+        print(f"{name}: {importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+        print(f"{name}: not here")
+PYTHON
   git log -1 --format='commit %h, %s' 2>/dev/null
   lscpu 2>/dev/null | grep -E '^(Model name|CPU\(s\)|Socket)'
 }
@@ -245,9 +258,10 @@ while [ $# -gt 0 ]; do
   shift
 done
 [[ $LIMIT =~ ^[0-9]+$ && $TOTAL =~ ^[0-9]+$ ]] || die "expected whole seconds"
-export PYTHON JOBS LIMIT PYTHONUNBUFFERED=1 PYTHONPATH="$PWD/python${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHON JOBS LIMIT PYTHONUNBUFFERED=1
 
 if [ "$inside" = 1 ]; then
+  [ "${chosen[0]}" = build ] || prefer_build
   "stage_${chosen[0]}" "${rest[@]}"
   exit
 fi

@@ -25,11 +25,12 @@ import numpy as np
 import report
 from common import Timing
 from fashion_mnist import Images, Learner
-from gpu_train_step import check
+from gpu_train_step import DRY_WORKLOADS, check
 
 TITLE = "Seconds per epoch of Fashion-MNIST on a GPU"
 RATE = fashion_mnist.LEARNING_RATE
 WORKLOAD = models.Workload("LeNet, batch 128", models.lenet, 128)
+DRY_WORKLOAD, DRY_SIDE, DRY_IMAGES = DRY_WORKLOADS[0], 8, 24
 PIXELS = 127.5  # mean and deviation that put bytes into -1 .. 1
 
 
@@ -52,9 +53,10 @@ def main() -> None:
     data = load(options)
     print(f"images: {data.source}")
     results = gpu.Results("epoch", TITLE, options, functools.partial(render, data), draw)
+    workload = DRY_WORKLOAD if options.dry_run else WORKLOAD
     for precision in gpu.precisions(options):
-        run = functools.partial(measure, precision, data, options)
-        results.measure(f"{WORKLOAD.title}, {precision}", run)
+        run = functools.partial(measure, workload, precision, data, options)
+        results.measure(f"{workload.title}, {precision}", run)
     results.end()
 
 
@@ -64,13 +66,10 @@ def load(options: argparse.Namespace) -> Data:
         (x, y), (x_test, y_test) = nnx.datasets.load_idx_folder(options.data)
         source = "Fashion-MNIST"
     else:
-        count = 512 if options.dry_run else 60_000
-        x, y, x_test, y_test = drawn(count)
-        source = f"Fashion-MNIST is not here: {count:,} drawn images of its shape"
-    shape = (28, 28, 1)
-    images = Images(
-        x.reshape(-1, *shape), y.astype(np.int64), x_test.reshape(-1, *shape), y_test.astype(np.int64)
-    )
+        count, side = (DRY_IMAGES, DRY_SIDE) if options.dry_run else (60_000, 28)
+        x, y, x_test, y_test = drawn(count, side)
+        source = f"not Fashion-MNIST, which is not here, but {count:,} drawn images of {side} x {side}"
+    images = Images(x[..., None], y.astype(np.int64), x_test[..., None], y_test.astype(np.int64))
 
     def floats(pixels: np.ndarray) -> np.ndarray:
         return (pixels / np.float32(PIXELS) - 1).astype(np.float32)
@@ -78,31 +77,32 @@ def load(options: argparse.Namespace) -> Data:
     return Data(source, images, Images(floats(images.x), images.y, floats(images.x_test), images.y_test))
 
 
-def drawn(count: int) -> tuple[np.ndarray, ...]:
+def drawn(count: int, side: int) -> tuple[np.ndarray, ...]:
     """Ten pictures under noise."""
     generator = np.random.default_rng(5)
-    pictures = generator.integers(0, 256, (10, 28, 28))
+    pictures = generator.integers(0, 256, (10, side, side))
 
     def some(number: int) -> tuple[np.ndarray, np.ndarray]:
         labels = generator.integers(0, 10, number)
-        noise = generator.integers(0, 256, (number, 28, 28), dtype=np.uint8)
+        noise = generator.integers(0, 256, (number, side, side), dtype=np.uint8)
         return ((pictures[labels] + 2 * noise.astype(np.uint16)) // 3).astype(np.uint8), labels
 
-    return (*some(count), *some(max(256, count // 6)))
+    return (*some(count), *some(max(10, count // 6)))
 
 
-def measure(precision: str, data: Data, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    workload: models.Workload, precision: str, data: Data, options: argparse.Namespace
+) -> dict[str, Any]:
     """Checks a step, then times epochs by turns, then compares what was learnt. The first epoch is told apart."""
-    if not options.dry_run:
-        check(WORKLOAD, precision, options)
+    check(workload, precision, options)
     learners = {
-        "nnx": nnx_learner(data.floats, False, precision, options),
-        "nnx, bytes": nnx_learner(data.bytes, True, precision, options),
+        "nnx": nnx_learner(workload, data.floats, False, precision, options),
+        "nnx, bytes": nnx_learner(workload, data.bytes, True, precision, options),
     }
     if common.version("torch"):
         import gpu_torch_epoch
 
-        learners |= gpu_torch_epoch.learners(WORKLOAD, data.floats, RATE, precision, options)
+        learners |= gpu_torch_epoch.learners(workload, data.floats, RATE, precision, options)
     rounds = 1 if options.dry_run else 2 if options.quick else 5
     first: dict[str, float] = {}
     timings: dict[str, Timing] = {}
@@ -142,19 +142,21 @@ def seconds(name: str, epoch: Callable[[], object]) -> float | None:
     return time.perf_counter() - begin if ok else None
 
 
-def nnx_learner(images: Images, as_bytes: bool, precision: str, options: argparse.Namespace) -> Learner:
+def nnx_learner(
+    workload: models.Workload, images: Images, as_bytes: bool, precision: str, options: argparse.Namespace
+) -> Learner:
     """`fit` on arrays; bytes are put into -1 .. 1 by the model's first layer, on the GPU."""
-    model = models.lenet()
+    model = workload.make()
     if as_bytes:
         scale = nnx.Normalize(np.full(1, PIXELS, np.float32), np.full(1, PIXELS, np.float32))
-        model = models.built([scale, *model.layers], (28, 28, 1))
+        model = models.built([scale, *model.layers], images.x.shape[1:])
     optimizer = nnx.SGD(RATE, momentum=models.MOMENTUM)
     model.compile(optimizer, "cross_entropy", device=options.device, precision=precision, seed=models.SEED)
     epochs = iter(range(1_000_000))
 
     def epoch() -> None:
         number = next(epochs)  # another shuffle each time
-        batch = WORKLOAD.batch
+        batch = workload.batch
         model.fit(images.x, images.y, batch, epochs=number + 1, initial_epoch=number, verbose=0)
 
     def accuracy() -> float:

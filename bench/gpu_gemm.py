@@ -88,7 +88,7 @@ def chains(x: np.ndarray, w: np.ndarray, options: argparse.Namespace, precision:
         model = chain(count, w, options, precision)
         program = evaluation(model, len(x))
         ways[name] = gpu.calls(
-            lambda program=program, model=model: program.evaluate(resident, resident, None, len(x)),  # type: ignore[misc]
+            functools.partial(program.evaluate, resident, resident, None, len(x)),
             gpu.finish,
             STEPS,
         )

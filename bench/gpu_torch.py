@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -114,12 +115,12 @@ def ways(
     for name, last in layouts.items():
         found |= gpu.optional(
             f"PyTorch{name or ' eager'}",
-            lambda last=last: stepping(eager(last)),  # type: ignore[misc]
+            functools.partial(lambda last: stepping(eager(last)), last),
         )
         if place.type == "cuda":
             found |= gpu.optional(
                 f"PyTorch graph{name}",
-                lambda last=last: gpu.calls(eager(last).graph(), wait),  # type: ignore[misc]
+                functools.partial(lambda last: gpu.calls(eager(last).graph(), wait), last),
             )
     images = x.ndim == 4
     compiled: dict[str, Callable[[], Way]] = {

@@ -44,21 +44,29 @@ def percent(value: float | None) -> str:
 
 
 def write(
+    name: str, title: str, options: argparse.Namespace, text: str, data: Any, picture: Any = None
+) -> Path:
+    """As `save`, for the CPU, and says so."""
+    path = save(name, title, options, text, data, picture, machine(options.threads))
+    print(f"\nWrote {path}.*")
+    return path
+
+
+def save(
     name: str,
     title: str,
     options: argparse.Namespace,
     text: str,
     data: Any,
-    picture: Any = None,
-    about: dict[str, str] | None = None,
+    picture: Any,
+    about: dict[str, str],
 ) -> Path:
     """<date>-<name>.md, .json and .png in the folder for results; partial runs say so in their names.
 
-    `about`: the machine, where it is not the CPU that counts.
+    `about`: the machine and the software, in words.
     """
     day = datetime.date.today().isoformat()
     path = path_of(name, options)
-    about = about or machine(options.threads)
     options.output.mkdir(parents=True, exist_ok=True)
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
     path.with_suffix(".md").write_text(f"# {title}\n\n{day}\n\n{facts}\n\n{text}\n")
@@ -66,7 +74,6 @@ def write(
     path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
     if picture is not None:
         picture.savefig(path.with_suffix(".png"), dpi=150)
-        print(f"\nWrote {path}.*")
     return path
 
 

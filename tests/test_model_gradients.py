@@ -295,8 +295,7 @@ def concat_of_rows(n):
 
 IMAGES = [
     conv_plain, conv_all_options, conv_depthwise, conv_gelu, conv_pools, conv_overlapping, conv_global, conv_residual,
-    conv_norms,
-    conv_branches, conv_shared, conv_normalized, inner_normalized, concat_of_rows,
+    conv_norms, conv_branches, conv_shared, conv_normalized, inner_normalized, concat_of_rows,
 ]  # fmt: skip
 
 

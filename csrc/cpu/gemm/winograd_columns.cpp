@@ -12,6 +12,7 @@ constexpr int64_t kWidth = kTileColumns<float>;
 constexpr int64_t kMaxRows = 64, kMaxColumns = 64;  // channels of x and of dy in a chunk
 constexpr int64_t kBlockBytes = 512 << 10;          // of a transformed block of tiles
 constexpr int64_t kMinSplitTiles = 256;
+constexpr int64_t kFewChunks = 4, kMinRows = 16;  // single images are cut more finely than pays on one thread
 
 // How the work is cut, by shape alone: every number here fixes the order of some sum.
 struct Plan {
@@ -27,6 +28,8 @@ struct Plan {
         panel_chunk(tiles_of(ceil_div(s.o, kWidth), kMaxColumns / kWidth)),
         split{grid.tiles(), 1} {
     split.count = max_of(1, min_of(ceil_div(kMaxSplits, chunks()), grid.tiles() / kMinSplitTiles));
+    const int64_t few = ceil_div(kFewChunks, panel_chunk.count * split.count);
+    row_chunk.count = max_of(row_chunk.count, min_of(few, ceil_div(s.c, kMinRows)));
   }
   int64_t chunks() const { return row_chunk.count * panel_chunk.count; }
   int64_t part() const { return (9 * rows + 1) * columns; }

@@ -37,7 +37,7 @@ def conv2d(
     Note:
         On the CPU 3x3 windows with stride 1, without dilation or groups, go by Winograd's transforms in float32
         where that is faster: 8 to 512 channels in and out, and 48 or more tiles of 2x2 output points in the batch;
-        so do their gradients. The rounding error is then up to twice as large (relative to the result, some 7e-7 at
+        so do their gradients. The rounding error is then up to 1.7 times as large (relative to the result, some 7e-7 at
         512 channels); sums of whole numbers stay exact below 2^22. A NaN or infinity in x makes NaN of every
         output of the tiles it touches, not only of those whose windows hold it, and values within a factor of four of
         the largest float32 may overflow.

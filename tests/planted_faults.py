@@ -25,7 +25,7 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_model_gradients.py",
     "test_determinism.py",
 )
-TRAINING = "test_training.py"
+TRAINING, UPDATES = "test_training.py", "test_updates.py"
 
 
 class Fault(NamedTuple):
@@ -90,6 +90,13 @@ FAULTS = [
     fault("gemm/epilogue.h", "Vec<T> y = sums[m][v] + bias[v];", "Vec<T> y = sums[m][v] + bias[0];", "second vector of the bias forgotten", DENSE),
     fault("gemm/epilogue.h", "if (epilogue.resume) y += load(row + v * kLanes<T>);", "if (epilogue.resume) y += load(row);",
           "second vector resumed from the first", DENSE),
+    fault("gemm/gemm_update.h", "target.epilogue.resume = from > 0;", "target.epilogue.resume = false;",
+          "updates by the last block of a weight gradient only", UPDATES),
+    fault("gemm/gemm_update.h", "r == 0 && b.p != nullptr", "b.p != nullptr", "bias updated once for every run of rows", UPDATES),
+    fault("gemm/gemm_update.h", "((panel - first_panel) * rows + row) * kWidth", "(panel * rows + row) * kWidth",
+          "kept panels of the wrong columns", UPDATES),
+    fault("small_dense.h", "sgd_step<T, kind>(rule, sum, b.p + j, b.velocity + j, n);",
+          "sgd_step<T, kind>(rule, sum, b.p + j, b.velocity, n);", "velocity of the first biases for all", UPDATES),
     fault("gemm/epilogue.h", "y = select<T>(saved > zero, y, zero);", "y = select<T>(saved > zero, zero, y);", "fused ReLU gradient inverted", GRADIENTS),
     fault("gemm/epilogue.cpp", "y[j] += epilogue.bias[j];", "y[j] -= epilogue.bias[j];", "bias subtracted in narrow tiles", DENSE),
     fault("gemm/epilogue.cpp", "y[j] += row[j];", "y[j] += row[0];", "narrow tiles resumed from the first column", DENSE),
@@ -97,8 +104,8 @@ FAULTS = [
           "for (int64_t k = 1; k < s.in; ++k) sum += row[k] * load_some(w + k * s.out + j, n);", "first input dropped", DENSE),
     fault("small_dense.h", "to = policy == Policy::assign ? sum_of<T>(sum) : to + sum_of<T>(sum);", "to = sum_of<T>(sum);",
           "accumulation overwrites", GRADIENTS),
-    fault("small_dense.h", "for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);",
-          "for (int64_t r = 0; r < s.rows - 1; ++r) sum += load_some(dy + r * s.out + j, n);", "last row missing in db", DENSE),
+    fault("small_dense.h", "for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);\n    store_some(db",
+          "for (int64_t r = 0; r < s.rows - 1; ++r) sum += load_some(dy + r * s.out + j, n);\n    store_some(db", "last row missing in db", DENSE),
     # Convolution
     fault("gemm/patches.h", "const int64_t h0 = at.i * s.stride_h - s.pad_top, w0", "const int64_t h0 = at.i * s.stride_h + s.pad_top, w0", "padding of copied patches on the wrong side", CONV),
     fault("gemm/patches.h", "w0 + s.kw <= s.w && s.dilation_w == 1", "w0 + s.kw <= s.w", "dilation forgotten in copied patches", CONV),
@@ -164,8 +171,10 @@ FAULTS = [
     fault("pool2d.cpp", "return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);", "return s.kh * s.kw;", "padding always counted"),
     fault("pool2d.cpp", "zero_to(s.h);", "", "rows below the last window not zeroed"),
     fault("pool2d.cpp", "&& 2 * s.oh <= s.h && 2 * s.ow <= s.w;", ";", "halves assumed where windows are cut"),
-    fault("optimizer.cpp", "(nesterov ? v * momentum - step : v)", "v", "Nesterov's look ahead dropped"),
-    fault("optimizer.cpp", "load_some(velocity + i, lanes) * momentum - step;", "load_some(velocity + i, lanes) * momentum + step;", "uphill"),
+    fault("sgd.h", "(kind == SgdKind::nesterov ? v * rule.momentum - step : v)", "v", "Nesterov's look ahead dropped",
+          "ops/test_optimizer.py"),
+    fault("sgd.h", "load_some(velocity, lanes) * rule.momentum - step;", "load_some(velocity, lanes) * rule.momentum + step;",
+          "uphill", "ops/test_optimizer.py"),
     fault("optimizer.cpp", "parameter - parameter * decoupled - step", "parameter - step", "decoupled decay dropped"),
     fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),

@@ -4,6 +4,7 @@
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/gemm_rows.h"
+#include "cpu/gemm/gemm_update.h"
 #include "cpu/small_dense.h"
 
 namespace nnx::cpu::NNX_ISA {
@@ -56,11 +57,24 @@ void backward_weights(Context& context, const DenseShape& s, const T* x, const T
   gemm_columns(context, plan, MatrixSource<T>{x, s.rows, s.in}, dy, s.out, policy, dw, s.out, db);
 }
 
+template <class T>
+void update_weights(Context& context, const DenseShape& s, const T* x, const T* dy, const SgdRule& rule,
+                    SgdTarget<T> w, SgdTarget<T> b) {
+  const Sgd<T> numbers = sgd_of<T>(rule);
+  with_sgd_kind(rule, w.velocity != nullptr, [&](auto kind) {
+    if (is_small(s)) {
+      small_update<T, kind.value>(s, x, dy, numbers, w, b);
+    } else {
+      gemm_update<T, kind.value>(context, s, x, dy, numbers, w, b);
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void fill(kernels::DenseKernels<T>& table) {
-  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>};
+  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>, update_weights<T>};
 }
 
 template void fill(kernels::DenseKernels<float>&);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/fill.h"
+#include "cpu/sgd.h"
 #include "cpu/simd_reduce.h"
 #include "kernels/dense.h"
 
@@ -62,6 +63,22 @@ void small_backward_weights(const DenseShape& s, const T* x, const T* dy, Policy
     Vec<T> sum = add ? load_some(db + j, n) : Vec<T>{};
     for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);
     store_some(db + j, sum, n);
+  });
+}
+
+template <class T, SgdKind kind>
+void small_update(const DenseShape& s, const T* x, const T* dy, const Sgd<T>& rule, SgdTarget<T> w,
+                  SgdTarget<T> b) {
+  for_vectors<T>(0, s.out, [&](int64_t j, int64_t n) {
+    for (int64_t k = 0; k < s.in; ++k) {
+      Vec<T> sum{};
+      for (int64_t r = 0; r < s.rows; ++r) sum += x[r * s.in + k] * load_some(dy + r * s.out + j, n);
+      sgd_step<T, kind>(rule, sum, w.p + k * s.out + j, w.velocity + k * s.out + j, n);
+    }
+    if (b.p == nullptr) return;
+    Vec<T> sum{};
+    for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);
+    sgd_step<T, kind>(rule, sum, b.p + j, b.velocity + j, n);
   });
 }
 

@@ -1,8 +1,9 @@
 // The table of kernels: the one contract between the device-free code and whatever computes.
 //
 // Filled by csrc/cpu (once per instruction set) and by cuda (once per device kind). Every pointer is set in a
-// filled table. Kernels never allocate, never throw and never check: csrc/ops and csrc/program have checked.
-// Shapes may have zero rows; then nothing is read, assigned outputs that do not depend on rows become zero.
+// filled table, but where its comment allows it to be null. Kernels never allocate, never throw and never
+// check: csrc/ops and csrc/program have checked. Shapes may have zero rows; then nothing is read, assigned
+// outputs that do not depend on rows become zero.
 #pragma once
 
 #include "kernels/activation.h"

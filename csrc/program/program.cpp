@@ -75,7 +75,7 @@ MemoryUse Program::memory() const {
   int64_t states = 0;
   if (options_.optimizer)
     states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
-  return {parameters_->elements() * element, options_.training ? trainable : 0, states * trainable,
+  return {parameters_->elements() * element, keeps_gradients_ ? trainable : 0, states * trainable,
           memory_.bytes(), workspace_bytes_};
 }
 
@@ -184,8 +184,10 @@ struct Program::Run {
 
   void operator()(Context& context) {
     for (begin_step(); !ended; begin_step()) {
+      bool writes = false;
       for (const Step* step : list) {
-        if (watched && step->phase != Phase::update) {
+        writes = writes || step->phase == Phase::update;
+        if (watched && !writes) {
           watch();
           if (ended) return;
         }

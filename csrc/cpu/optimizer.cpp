@@ -12,10 +12,11 @@ constexpr int64_t kGrain = 8192;
 template <class T>
 static void sgd(Context& context, int64_t n, T* p, const T* g, T* velocity, const SgdRule& rule) {
   const Sgd<T> numbers = sgd_of<T>(rule);
+  const SgdTarget<T> to{p, velocity};
   with_sgd_kind(rule, velocity != nullptr, [&](auto kind) {
     for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
       for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
-        sgd_step<T, kind.value>(numbers, load_some(g + i, lanes), p + i, velocity + i, lanes);
+        sgd_step<T, kind.value>(numbers, load_some(g + i, lanes), to, i, lanes);
       });
     });
   });

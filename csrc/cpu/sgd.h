@@ -38,13 +38,35 @@ NNX_INLINE void with_sgd_kind(const SgdRule& rule, bool has_velocity, const F& b
   }
 }
 
+template <class T>
+NNX_INLINE SgdTarget<T> moved(const SgdTarget<T>& target, int64_t by) {
+  return {target.p + by, target.velocity != nullptr ? target.velocity + by : nullptr};
+}
+
+// v, which no compiler may contract with what is done to it next: of two products that are added either could
+// go into the fused operation, and here it must be the same one everywhere.
+template <class T>
+NNX_INLINE Vec<T> rounded(Vec<T> v) {
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__x86_64__)
+  asm("" : "+x"(v));
+#elif defined(__aarch64__)
+  asm("" : "+w"(v));
+#endif
+  return v;
+}
+
 template <class T, SgdKind kind>
-NNX_INLINE void sgd_step(const Sgd<T>& rule, Vec<T> gradient, T* p, T* velocity, int64_t lanes) {
+NNX_INLINE void sgd_step(const Sgd<T>& rule, Vec<T> gradient, const SgdTarget<T>& to, int64_t at,
+                         int64_t lanes) {
+  T* const p = to.p + at;
   const Vec<T> parameter = load_some(p, lanes);
-  const Vec<T> step = (gradient * rule.scale + parameter * rule.decay) * rule.rate;
+  const Vec<T> step = rounded<T>((rounded<T>(gradient * rule.scale) + parameter * rule.decay) * rule.rate);
   if constexpr (kind == SgdKind::plain) {
     store_some(p, parameter - step, lanes);
   } else {
+    T* const velocity = to.velocity + at;
     const Vec<T> v = load_some(velocity, lanes) * rule.momentum - step;
     store_some(velocity, v, lanes);
     store_some(p, parameter + (kind == SgdKind::nesterov ? v * rule.momentum - step : v), lanes);

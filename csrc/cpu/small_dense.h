@@ -8,8 +8,10 @@
 
 namespace nnx::cpu::NNX_ISA {
 
+inline constexpr int64_t kSmallWork = 2048;
+
 NNX_INLINE bool is_small(const DenseShape& s) {
-  return s.rows * s.in <= 2048 && s.rows * s.in * s.out <= 2048;
+  return s.rows * s.in <= kSmallWork && s.rows * s.in * s.out <= kSmallWork;
 }
 
 template <class T>
@@ -66,20 +68,16 @@ void small_backward_weights(const DenseShape& s, const T* x, const T* dy, Policy
   });
 }
 
+// The gradient in between, since whole vectors of w can be updated then, however narrow its rows are.
 template <class T, SgdKind kind>
 void small_update(const DenseShape& s, const T* x, const T* dy, const Sgd<T>& rule, SgdTarget<T> w,
                   SgdTarget<T> b) {
-  for_vectors<T>(0, s.out, [&](int64_t j, int64_t n) {
-    for (int64_t k = 0; k < s.in; ++k) {
-      Vec<T> sum{};
-      for (int64_t r = 0; r < s.rows; ++r) sum += x[r * s.in + k] * load_some(dy + r * s.out + j, n);
-      sgd_step<T, kind>(rule, sum, w.p + k * s.out + j, w.velocity + k * s.out + j, n);
-    }
-    if (b.p == nullptr) return;
-    Vec<T> sum{};
-    for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);
-    sgd_step<T, kind>(rule, sum, b.p + j, b.velocity + j, n);
-  });
+  T dw[kSmallWork], db[kSmallWork];
+  small_backward_weights(s, x, dy, Policy::assign, dw, b.p != nullptr ? db : nullptr);
+  for_vectors<T>(0, s.in * s.out,
+                 [&](int64_t i, int64_t n) { sgd_step<T, kind>(rule, load_some(dw + i, n), w, i, n); });
+  for_vectors<T>(0, b.p != nullptr ? s.out : 0,
+                 [&](int64_t j, int64_t n) { sgd_step<T, kind>(rule, load_some(db + j, n), b, j, n); });
 }
 
 }  // namespace nnx::cpu::NNX_ISA

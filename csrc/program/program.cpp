@@ -1,5 +1,6 @@
 #include "program/program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -13,6 +14,9 @@ using Clock = std::chrono::steady_clock;
 
 // Steps longer than this are watched for interrupts between their kernels.
 constexpr double kWatchedFlops = 2e9;
+
+// Steps whose work counts where the number of threads is chosen: within a step each loop still has to pay.
+constexpr double kMostStepsCounted = 4.0;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -215,8 +219,11 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   nonfinite_.reset();
   for (std::vector<double>& sums : metrics_) std::fill(sums.begin(), sums.end(), 0.0);
   const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
+  // Threads are woken once, for all the steps: many pay for that sooner than one.
+  const double steps = static_cast<double>(feed.rows) / static_cast<double>(batch_size);
+  const double work_to_share = work * std::clamp(steps, 1.0, kMostStepsCounted);
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
-  device_of(parameters_->device()).run(work, workspace_.raw(), std::ref(run));
+  device_of(parameters_->device()).run(work_to_share, workspace_.raw(), std::ref(run));
   if (run.error) std::rethrow_exception(run.error);
   run.update_result();
   if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {

@@ -51,21 +51,6 @@ NNX_INLINE void prefetch_tile(const T* tile, int64_t height, int64_t stride, int
   }
 }
 
-// One row of x and dy: w is streamed once.
-template <class T, SgdKind kind>
-void update_by_one(const DenseShape& s, const T* x, const T* dy, int64_t row0, int64_t row1, int64_t column0,
-                   int64_t column1, const Sgd<T>& rule, SgdTarget<T> w) {
-  const Sgd<T> numbers = rule;
-  for (int64_t k = row0; k < row1; ++k) {
-    const Vec<T> factor = broadcast(x[k]);
-    T* const p = w.p + k * s.out;
-    T* const velocity = w.velocity + k * s.out;
-    for_vectors<T>(column0, column1, [&](int64_t j, int64_t n) {
-      sgd_step<T, kind>(numbers, factor * load_some(dy + j, n), p + j, velocity + j, n);
-    });
-  }
-}
-
 template <class T, SgdKind kind>
 void update_bias(const GradientPanels<T>& panels, int64_t panel, const Sgd<T>& rule, SgdTarget<T> b) {
   constexpr int64_t width = kTileColumns<T>;
@@ -74,8 +59,7 @@ void update_bias(const GradientPanels<T>& panels, int64_t panel, const Sgd<T>& r
     add_column_sums(panels.block(panel, row), panels.stride(), panels.length(row), width, sums);
   }
   for_vectors<T>(0, panels.columns(panel), [&](int64_t j, int64_t n) {
-    const int64_t at = panel * width + j;
-    sgd_step<T, kind>(rule, load(sums + j), b.p + at, b.velocity + at, n);
+    sgd_step<T, kind>(rule, load(sums + j), b, panel * width + j, n);
   });
 }
 
@@ -86,7 +70,7 @@ void update_tile(const DenseShape& s, const T* x, const GradientPanels<T>& panel
   constexpr int64_t width = kTileColumns<T>;
   const int64_t first = row * s.out + panel * width, columns = panels.columns(panel);
   prefetch_tile(w.p + first, height, s.out, columns);
-  if (kind != SgdKind::plain) prefetch_tile(w.velocity + first, height, s.out, columns);
+  if constexpr (kind != SgdKind::plain) prefetch_tile(w.velocity + first, height, s.out, columns);
 
   alignas(64) T sums[kTileRows * width];
   int64_t offsets[kTileRows];
@@ -100,10 +84,11 @@ void update_tile(const DenseShape& s, const T* x, const GradientPanels<T>& panel
     target.epilogue.resume = from > 0;
     run_columns(height, ColumnOperand<T>{&segment, 1, 0, 0, s.in, panels.stride()}, target);
   }
+  const Sgd<T> numbers = rule;  // a copy: what is stored cannot be taken to change it
   for (int64_t m = 0; m < height; ++m) {
-    const int64_t at = first + m * s.out;
+    const SgdTarget<T> to = moved(w, first + m * s.out);
     for_vectors<T>(0, columns, [&](int64_t j, int64_t n) {
-      sgd_step<T, kind>(rule, load(sums + m * width + j), w.p + at + j, w.velocity + at + j, n);
+      sgd_step<T, kind>(numbers, load(sums + m * width + j), to, j, n);
     });
   }
 }
@@ -116,13 +101,12 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
   const Tiling tiles = tiles_of(s.in, kTileRows);
   const bool direct = s.out % width == 0 && s.out * static_cast<int64_t>(sizeof(T)) <= kDirectBytes;
 
-  // Chunk sizes touch no sum's order, so they may follow the number of threads. Threads part the columns, as
-  // they do in the forward pass: each finds its part of w in its own cache.
+  // Chunk sizes touch no sum's order, so they may follow the number of threads. Those that share rows of w
+  // share no more than they must: each thread's prefetches would take lines that the other is about to write.
   const int64_t kept_panels = max_of(1, kUpdatePanelElements / (s.rows * width));
   const int64_t wanted =
       max_of(1, min_of(int64_t{4} * context.size, s.in * s.out * (s.rows + kUpdateWork) / kUpdateChunkWork));
-  const int64_t groups = min_of(
-      panel_count, max_of(min_of(context.size, wanted), direct ? 1 : ceil_div(panel_count, kept_panels)));
+  const int64_t groups = min_of(panel_count, direct ? 1 : ceil_div(panel_count, kept_panels));
   const Tiling group = {panel_count, groups};
   const Tiling run = {tiles.count, min_of(tiles.count, ceil_div(wanted, groups))};
 
@@ -141,11 +125,7 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
         }
       }
     }
-    if (s.rows == 1) {
-      update_by_one<T, kind>(s, x, dy, tiles.begin(tile0), tiles.begin(tile1), panel0 * width,
-                             min_of(s.out, panel1 * width), rule, w);
-    }
-    for (int64_t tile = tile0; tile < tile1 && s.rows > 1; ++tile) {
+    for (int64_t tile = tile0; tile < tile1; ++tile) {
       for (int64_t panel = panel0; panel < panel1; ++panel) {
         update_tile<T, kind>(s, x, panels, panel, tiles.begin(tile), tiles.height(tile), rule, w);
       }

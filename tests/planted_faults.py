@@ -27,7 +27,7 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_model_gradients.py",
     "test_determinism.py",
 )
-TRAINING = "test_training.py"
+TRAINING, UPDATES = "test_training.py", "test_updates.py"
 POOLED = "test_pooled_convolutions.py"
 
 
@@ -80,6 +80,17 @@ FAULTS = [
     fault("gemm/epilogue.h", "Vec<T> y = sums[m][v] + bias[v];", "Vec<T> y = sums[m][v] + bias[0];", "second vector of the bias forgotten", DENSE),
     fault("gemm/epilogue.h", "if (epilogue.resume) y += load(row + v * kLanes<T>);", "if (epilogue.resume) y += load(row);",
           "second vector resumed from the first", DENSE),
+    fault("gemm/gemm_update.h", "target.epilogue.resume = from > 0;", "target.epilogue.resume = false;",
+          "updates by the last block of a weight gradient only", UPDATES),
+    fault("gemm/gemm_update.h", "r == 0 && b.p != nullptr", "b.p != nullptr", "bias updated once for every run of rows", UPDATES),
+    fault("gemm/gemm_update.h", "((panel - first_panel) * rows + row) * kWidth", "(panel * rows + row) * kWidth",
+          "kept panels of the wrong columns", UPDATES),
+    fault("one_row.h", "for (int64_t i = 1; i < part.count; ++i)", "for (int64_t i = 2; i < part.count; ++i)",
+          "second part of a single row's sums dropped", DENSE),
+    fault("one_row.h", "for (; k < end; ++k) add_rows", "for (; k + 1 < end; ++k) add_rows", "last input of a part dropped", DENSE),
+    fault("one_row.h", "moved(w, k * out)", "moved(w, (k - part.begin(i)) * out)", "every part updates the first rows", UPDATES),
+    fault("small_dense.h", "sgd_step<T, kind>(rule, load_some(db + j, n), b, j, n);",
+          "sgd_step<T, kind>(rule, load_some(db + j, n), b, 0, n);", "the first biases updated for all", UPDATES),
     fault("gemm/epilogue.h", "y = select<T>(saved > zero, y, zero);", "y = select<T>(saved > zero, zero, y);", "fused ReLU gradient inverted", GRADIENTS),
     fault("gemm/epilogue.cpp", "y[j] += epilogue.bias[j];", "y[j] -= epilogue.bias[j];", "bias subtracted in narrow tiles", DENSE),
     fault("gemm/epilogue.cpp", "y[j] += row[j];", "y[j] += row[0];", "narrow tiles resumed from the first column", DENSE),
@@ -87,8 +98,8 @@ FAULTS = [
           "for (int64_t k = 1; k < s.in; ++k) sum += row[k] * load_some(w + k * s.out + j, n);", "first input dropped", DENSE),
     fault("small_dense.h", "to = policy == Policy::assign ? sum_of<T>(sum) : to + sum_of<T>(sum);", "to = sum_of<T>(sum);",
           "accumulation overwrites", GRADIENTS),
-    fault("small_dense.h", "for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);",
-          "for (int64_t r = 0; r < s.rows - 1; ++r) sum += load_some(dy + r * s.out + j, n);", "last row missing in db", DENSE),
+    fault("small_dense.h", "for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);\n    store_some(db",
+          "for (int64_t r = 0; r < s.rows - 1; ++r) sum += load_some(dy + r * s.out + j, n);\n    store_some(db", "last row missing in db", DENSE),
     # Convolution
     fault("gemm/patches.h", "const int64_t h0 = at.i * s.stride_h - s.pad_top, w0", "const int64_t h0 = at.i * s.stride_h + s.pad_top, w0", "padding of copied patches on the wrong side", CONV),
     fault("gemm/patches.h", "w0 + s.kw <= s.w && s.dilation_w == 1", "w0 + s.kw <= s.w", "dilation forgotten in copied patches", CONV),
@@ -190,8 +201,10 @@ FAULTS = [
     fault("pool2d.cpp", "first <= 0 ? 0 : ceil_div(first, stride)", "first <= 0 ? 0 : first / stride", "a window too many sees a point", "ops/test_pool2d.py"),
     fault("pool2d.cpp", "min_of(s.ow, space / s.stride_w + 1)", "min_of(s.ow, space / s.stride_w + 2)", "a cut window taken for a whole one"),
     fault("pool2d.cpp", "2 * s.oh <= s.h && 2 * s.ow <= s.w) {", "true) {", "halves assumed where windows are cut"),
-    fault("optimizer.cpp", "(nesterov ? v * momentum - step : v)", "v", "Nesterov's look ahead dropped"),
-    fault("optimizer.cpp", "load_some(velocity + i, lanes) * momentum - step;", "load_some(velocity + i, lanes) * momentum + step;", "uphill"),
+    fault("sgd.h", "(kind == SgdKind::nesterov ? v * rule.momentum - step : v)", "v", "Nesterov's look ahead dropped",
+          "ops/test_optimizer.py"),
+    fault("sgd.h", "load_some(velocity, lanes) * rule.momentum - step;", "load_some(velocity, lanes) * rule.momentum + step;",
+          "uphill", "ops/test_optimizer.py"),
     fault("optimizer.cpp", "parameter - parameter * decoupled - step", "parameter - step", "decoupled decay dropped"),
     fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),

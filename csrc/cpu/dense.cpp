@@ -4,6 +4,8 @@
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
 #include "cpu/gemm/gemm_rows.h"
+#include "cpu/gemm/gemm_update.h"
+#include "cpu/one_row.h"
 #include "cpu/small_dense.h"
 
 namespace nnx::cpu::NNX_ISA {
@@ -14,7 +16,8 @@ int64_t workspace(const DenseShape& s) {
   const int64_t forward = gemm_rows_workspace<T>(s.rows, s.out, s.in);
   const int64_t input = gemm_rows_workspace<T>(s.rows, s.in, s.out);
   const int64_t weights = gemm_columns_workspace(plan_columns<T>(s.in, s.out, s.rows));
-  return max_of(forward, max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
+  const int64_t largest = max_of(max_of(forward, one_row_workspace<T>(s)), max_of(input, weights));
+  return largest * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
@@ -22,6 +25,10 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
              T* y) {
   if (is_small(s)) {
     small_forward(s, x, w, b, activation, y);
+    return;
+  }
+  if (s.rows == 1) {
+    one_row_forward(context, s, x, w, b, activation, y);
     return;
   }
   Epilogue<T> epilogue;
@@ -56,11 +63,27 @@ void backward_weights(Context& context, const DenseShape& s, const T* x, const T
   gemm_columns(context, plan, MatrixSource<T>{x, s.rows, s.in}, dy, s.out, policy, dw, s.out, db);
 }
 
+template <class T>
+void update_weights(Context& context, const DenseShape& s, const T* x, const T* dy, const SgdRule& rule,
+                    SgdTarget<T> w, SgdTarget<T> b) {
+  if (held_back(rule.guard)) return;
+  const Sgd<T> numbers = sgd_of<T>(rule);
+  with_sgd_kind(rule, w.velocity != nullptr, [&](auto kind) {
+    if (is_small(s)) {
+      small_update<T, kind.value>(s, x, dy, numbers, w, b);
+    } else if (s.rows == 1) {
+      one_row_update<T, kind.value>(context, s, x, dy, numbers, w, b);
+    } else {
+      gemm_update<T, kind.value>(context, s, x, dy, numbers, w, b);
+    }
+  });
+}
+
 }  // namespace
 
 template <class T>
 void fill(kernels::DenseKernels<T>& table) {
-  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>};
+  table = {workspace<T>, forward<T>, backward_input<T>, backward_weights<T>, update_weights<T>};
 }
 
 template void fill(kernels::DenseKernels<float>&);

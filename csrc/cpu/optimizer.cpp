@@ -1,6 +1,7 @@
 #include "cpu/fill.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
+#include "cpu/sgd.h"
 #include "cpu/vmath.h"
 #include "cpu/wide.h"
 
@@ -8,29 +9,16 @@ namespace nnx::cpu::NNX_ISA {
 
 constexpr int64_t kGrain = 8192;
 
-NNX_INLINE bool held_back(const StepState* guard) {
-  return guard != nullptr && guard->watch != 0 && !__builtin_isfinite(guard->loss);
-}
-
 template <class T>
 static void sgd(Context& context, int64_t n, T* p, const T* g, T* velocity, const SgdRule& rule) {
   if (held_back(rule.guard)) return;
-  const T rate = static_cast<T>(value_of(rule.learning_rate));
-  const T scale = static_cast<T>(value_of(rule.gradient_scale));
-  const T decay = static_cast<T>(rule.weight_decay);
-  const T momentum = static_cast<T>(rule.momentum);
-  const bool nesterov = rule.nesterov;
-  for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
-    for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
-      const Vec<T> parameter = load_some(p + i, lanes);
-      const Vec<T> step = (load_some(g + i, lanes) * scale + parameter * decay) * rate;
-      if (velocity == nullptr) {
-        store_some(p + i, parameter - step, lanes);
-      } else {
-        const Vec<T> v = load_some(velocity + i, lanes) * momentum - step;
-        store_some(velocity + i, v, lanes);
-        store_some(p + i, parameter + (nesterov ? v * momentum - step : v), lanes);
-      }
+  const Sgd<T> numbers = sgd_of<T>(rule);
+  const SgdTarget<T> to{p, velocity};
+  with_sgd_kind(rule, velocity != nullptr, [&](auto kind) {
+    for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+      for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
+        sgd_step<T, kind.value>(numbers, load_some(g + i, lanes), to, i, lanes);
+      });
     });
   });
 }

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "cpu/fill.h"
+#include "cpu/sgd.h"
 #include "cpu/simd_reduce.h"
 #include "kernels/dense.h"
 
 namespace nnx::cpu::NNX_ISA {
 
+inline constexpr int64_t kSmallWork = 2048;
+
 NNX_INLINE bool is_small(const DenseShape& s) {
-  return s.rows * s.in <= 2048 && s.rows * s.in * s.out <= 2048;
+  return s.rows * s.in <= kSmallWork && s.rows * s.in * s.out <= kSmallWork;
 }
 
 template <class T>
@@ -63,6 +66,18 @@ void small_backward_weights(const DenseShape& s, const T* x, const T* dy, Policy
     for (int64_t r = 0; r < s.rows; ++r) sum += load_some(dy + r * s.out + j, n);
     store_some(db + j, sum, n);
   });
+}
+
+// The gradient in between, since whole vectors of w can be updated then, however narrow its rows are.
+template <class T, SgdKind kind>
+void small_update(const DenseShape& s, const T* x, const T* dy, const Sgd<T>& rule, SgdTarget<T> w,
+                  SgdTarget<T> b) {
+  T dw[kSmallWork], db[kSmallWork];
+  small_backward_weights(s, x, dy, Policy::assign, dw, b.p != nullptr ? db : nullptr);
+  for_vectors<T>(0, s.in * s.out,
+                 [&](int64_t i, int64_t n) { sgd_step<T, kind>(rule, load_some(dw + i, n), w, i, n); });
+  for_vectors<T>(0, b.p != nullptr ? s.out : 0,
+                 [&](int64_t j, int64_t n) { sgd_step<T, kind>(rule, load_some(db + j, n), b, j, n); });
 }
 
 }  // namespace nnx::cpu::NNX_ISA

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/optimizer.h"
 
 namespace nnx {
 
@@ -22,6 +23,10 @@ struct DenseKernels {
                          T* dx);
   // dw (in, out) = or += xᵀ · dy; db (out) = or += column sums of dy; db may be null
   void (*backward_weights)(Context&, const DenseShape&, const T* x, const T* dy, Policy, T* dw, T* db);
+  // w (in, out) and b (out) after OptimizerKernels::sgd with those gradients, which are written nowhere. b.p
+  // may be null; so may the pointer itself, on a device that has no such kernel.
+  void (*update_weights)(Context&, const DenseShape&, const T* x, const T* dy, const SgdRule&, SgdTarget<T> w,
+                         SgdTarget<T> b);
 };
 
 }  // namespace kernels

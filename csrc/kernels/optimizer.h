@@ -29,6 +29,13 @@ struct SgdRule {
   const StepState* guard = nullptr;
 };
 
+// A parameter and its velocity, which is null where there is no momentum.
+template <class T>
+struct SgdTarget {
+  T* p = nullptr;
+  T* velocity = nullptr;
+};
+
 struct AdamRule {
   Live<double> learning_rate;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;

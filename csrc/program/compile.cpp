@@ -31,7 +31,11 @@ void Compiler<T>::compile() {
   if (!training_) {
     emit_predictions();
   } else {
-    for (size_t i = ops_.size(); i-- > 0;) emit_backward(ops_[i]);
+    count_uses();
+    for (size_t i = ops_.size(); i-- > 0;) {
+      emit_backward(ops_[i]);
+      emit_finished_updates(ops_[i]);
+    }
     emit_update();
   }
   count_flops();
@@ -185,11 +189,9 @@ void Compiler<T>::lower_node(int id) {
 }
 
 template <class T>
-Ref<T> Compiler<T>::parameter_ref(const Node& node, size_t input, Slot slot) {
+Ref<T> Compiler<T>::parameter_ref(const Node& node, size_t input) {
   const int id = node.inputs[input];
-  if (id < 0) return {};
-  program_.parameter_cells_.push_back(parameters_.view(graph_.node(id).parameter, slot).raw());
-  return {&program_.parameter_cells_.back()};
+  return id < 0 ? Ref<T>{} : slot_ref(graph_.node(id).parameter, Slot::value);
 }
 
 template <class T>

@@ -72,14 +72,6 @@ void Compiler<T>::apply_inner(const Op& layer, const std::string& scope, int sav
 }
 
 template <class T>
-Policy Compiler<T>::parameter_policy(const Node& node, size_t input) {
-  const auto index = static_cast<size_t>(graph_.node(node.inputs[input]).parameter);
-  const bool seen = parameter_seen_[index];
-  parameter_seen_[index] = true;
-  return seen ? Policy::accumulate : Policy::assign;
-}
-
-template <class T>
 void Compiler<T>::emit_backward(const Op& op) {
   if (!value(op.output).wants_gradient || value(op.output).gradient < 0) return;
   switch (op.kind) {
@@ -105,21 +97,23 @@ void Compiler<T>::emit_weights_backward(const Op& op, int64_t rows, int64_t outp
   const Node& node = *op.node;
   const int x_buffer = value(op.inputs[0]).buffer, dy_buffer = value(op.output).gradient;
   const bool kernel_trains = trains(node, 1), bias_trains = trains(node, 2);
-  const Policy kernel_policy = kernel_trains ? parameter_policy(node, 1) : Policy::assign;
-  const Policy bias_policy = bias_trains ? parameter_policy(node, 2) : Policy::assign;
-  const bool together = kernel_trains && bias_trains && kernel_policy == bias_policy;
+  const ParameterGradient kernel_gradient =
+      kernel_trains ? contribute_parameter(node, 1) : ParameterGradient{};
+  const ParameterGradient bias_gradient = bias_trains ? contribute_parameter(node, 2) : ParameterGradient{};
+  const bool together = kernel_trains && bias_trains && kernel_gradient.policy == bias_gradient.policy;
+  const Ref<T> db = bias_gradient.ref;
   if (kernel_trains) {
-    const Ref<T> dw = parameter_ref(node, 1, Slot::gradient);
-    const Ref<T> db = together ? parameter_ref(node, 2, Slot::gradient) : Ref<T>{};
-    emit(Phase::backward, node.scope, {x_buffer, dy_buffer},
-         [=](Context& context, int64_t n) { kernel(context, n, kernel_policy, dw, db); });
+    emit(Phase::backward, node.scope,
+         {x_buffer, dy_buffer, kernel_gradient.buffer, together ? bias_gradient.buffer : -1},
+         [=, dw = kernel_gradient.ref, policy = kernel_gradient.policy](Context& context, int64_t n) {
+           kernel(context, n, policy, dw, together ? static_cast<T*>(db) : nullptr);
+         });
   }
   if (bias_trains && !together) {
-    const Ref<T> dy = ref(dy_buffer), db = parameter_ref(node, 2, Slot::gradient);
-    emit(Phase::backward, node.scope, {dy_buffer},
-         [=, gradient = table_.elementwise.bias_gradient](Context& context, int64_t n) {
-           gradient(context, n * rows, outputs, dy, bias_policy, db);
-         });
+    const Ref<T> dy = ref(dy_buffer);
+    emit(Phase::backward, node.scope, {dy_buffer, bias_gradient.buffer},
+         [=, policy = bias_gradient.policy, gradient = table_.elementwise.bias_gradient](
+             Context& context, int64_t n) { gradient(context, n * rows, outputs, dy, policy, db); });
   }
 }
 
@@ -133,21 +127,33 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
       ops::dense_shape("dense", input_shape(op).with_leading(1), graph_.node(node.inputs[1]).shape);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
+  const auto emit_input_gradient = [&] {
+    if (!value(input).wants_gradient) return;
+    const auto [dx_buffer, policy] = contribute(input);
+    const Activation inner = claim_inner(input, policy);
+    const Ref<T> w = parameter_ref(node, 1), dx = ref(dx_buffer);
+    const bool claimed = inner.kind != ActivationKind::identity;
+    emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, claimed ? value(input).buffer : -1},
+         [=, policy = policy, kernel = table_.dense.backward_input](Context& context, int64_t n) {
+           kernel(context, {sample.rows * n, sample.in, sample.out}, dy, w,
+                  {inner, claimed ? static_cast<const T*>(x) : nullptr}, policy, dx);
+         });
+  };
+  if (table_.dense.update_weights != nullptr && updates_with_gradient(op)) {
+    emit_input_gradient();  // with the weights of the forward pass
+    emit_update_with_gradient(
+        op, [=, kernel = table_.dense.update_weights](Context& context, int64_t n, const SgdRule& rule,
+                                                      SgdTarget<T> to_w, SgdTarget<T> to_b) {
+          kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, rule, to_w, to_b);
+        });
+    return;
+  }
   emit_weights_backward(
       op, sample.rows, sample.out,
       [=, kernel = table_.dense.backward_weights](Context& context, int64_t n, Policy policy, T* dw, T* db) {
         kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, policy, dw, db);
       });
-  if (!value(input).wants_gradient) return;
-  const auto [dx_buffer, policy] = contribute(input);
-  const Activation inner = claim_inner(input, policy);
-  const Ref<T> w = parameter_ref(node, 1), dx = ref(dx_buffer);
-  const bool claimed = inner.kind != ActivationKind::identity;
-  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, claimed ? value(input).buffer : -1},
-       [=, policy = policy, kernel = table_.dense.backward_input](Context& context, int64_t n) {
-         kernel(context, {sample.rows * n, sample.in, sample.out}, dy, w,
-                {inner, claimed ? static_cast<const T*>(x) : nullptr}, policy, dx);
-       });
+  emit_input_gradient();
 }
 
 // Of a layer computed with its pool whose input wants no gradient: its weights' gradient is taken from that
@@ -273,22 +279,20 @@ void Compiler<T>::emit_norm_backward(const Op& op) {
   if (value(input).wants_gradient) std::tie(dx_buffer, policy_x) = contribute(input);
   // The kernel writes both sums; those nobody trains go to a buffer of their own.
   int spare[2] = {-1, -1};
-  Ref<T> sums[2];
-  Policy policies[2] = {Policy::assign, Policy::assign};
+  ParameterGradient sums[2];
   for (size_t i = 0; i < 2; ++i) {
     if (trains(node, i + 1)) {
-      sums[i] = parameter_ref(node, i + 1, Slot::gradient);
-      policies[i] = parameter_policy(node, i + 1);
+      sums[i] = contribute_parameter(node, i + 1);
     } else {
       spare[i] = program_.memory_.add(channels * static_cast<int64_t>(sizeof(T)));
-      sums[i] = ref(spare[i]);
+      sums[i] = {ref(spare[i]), spare[i], Policy::assign};
     }
   }
-  const Ref<T> dx = ref(dx_buffer), gamma = parameter_ref(node, 1), dgamma = sums[0], dbeta = sums[1];
+  const Ref<T> dx = ref(dx_buffer), gamma = parameter_ref(node, 1), dgamma = sums[0].ref, dbeta = sums[1].ref;
   const Ref<T> mean = ref(op.saved), inverse = ref(op.saved_second);
-  const Policy policy = spare[1] < 0 ? policies[1] : policies[0];
+  const Policy policy = spare[1] < 0 ? sums[1].policy : sums[0].policy;
   emit(Phase::backward, node.scope,
-       {x_buffer, dy_buffer, dx_buffer, op.saved, op.saved_second, spare[0], spare[1]},
+       {x_buffer, dy_buffer, dx_buffer, op.saved, op.saved_second, sums[0].buffer, sums[1].buffer},
        [=, kernel = table_.norm.batch_norm_backward](Context& context, int64_t n) {
          kernel(context, {rows * n, channels}, dy, x, gamma, mean, inverse, policy_x, dx, policy, dgamma,
                 dbeta);

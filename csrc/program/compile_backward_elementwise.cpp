@@ -114,51 +114,6 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
   }
 }
 
-template <class T>
-void Compiler<T>::emit_update() {
-  const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
-  if (!optimizer) return;
-  const auto cell = [&](Slot slot) -> Ref<T> {
-    program_.parameter_cells_.push_back(parameters_.slot(slot).raw());
-    return {&program_.parameter_cells_.back()};
-  };
-  const int64_t count = parameters_.trainable_elements();
-  const Ref<T> p = cell(Slot::value), g = cell(Slot::gradient);
-  StepState* const state = program_.state_;
-  Live<double> scale{1.0, nullptr};
-  if (optimizer->clip_norm) {
-    scale.at = &state->gradient_scale;
-    emit(Phase::update, "optimizer", {},
-         [=, clip = *optimizer->clip_norm, norm = table_.optimizer.squared_norm,
-          kernel = table_.optimizer.clip_scale](Context& context, int64_t) {
-           norm(context, count, g, Policy::assign, &state->squared_norm);
-           kernel(context, &state->squared_norm, clip, &state->gradient_scale);
-         });
-  }
-  const Live<double> rate{0.0, &state->learning_rate};
-  if (optimizer->adam) {
-    const AdamRule rule{rate,
-                        optimizer->beta1,
-                        optimizer->beta2,
-                        optimizer->epsilon,
-                        optimizer->weight_decay,
-                        optimizer->decoupled,
-                        {0, &state->step},
-                        scale,
-                        state};
-    const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
-    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
-      kernel(context, count, p, g, m, v, rule);
-    });
-    return;
-  }
-  const SgdRule rule{rate, optimizer->momentum, optimizer->nesterov, optimizer->weight_decay, scale, state};
-  const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
-  emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
-    kernel(context, count, p, g, velocity, rule);
-  });
-}
-
 template class Compiler<float>;
 template class Compiler<double>;
 

@@ -81,6 +81,13 @@ class Compiler {
   void emit_loss_kernel();
   void emit_metrics();
 
+  // Where a parameter's gradient goes. buffer: -1 outside the arena.
+  struct ParameterGradient {
+    Ref<T> ref;
+    int buffer = -1;
+    Policy policy = Policy::assign;
+  };
+
   // compile_backward.cpp
   void mark_gradients();
   void emit_backward(const Op& op);
@@ -90,7 +97,6 @@ class Compiler {
   void emit_pool2d_backward(const Op& op);
   void emit_norm_backward(const Op& op);
   void emit_elementwise_backward(const Op& op);
-  void emit_update();
   // The gradient buffer of a value and whether this contribution starts or adds to it.
   std::pair<int, Policy> contribute(int value);
   // The same, but a first contribution may take over `from`, which nobody reads afterwards.
@@ -101,9 +107,26 @@ class Compiler {
   // Tells a kernel that computes value's whole gradient to multiply by that derivative on its way out.
   Activation claim_inner(int value, Policy policy);
   void apply_inner(const Op& layer, const std::string& scope, int saved_value, int gradient);
-  Policy parameter_policy(const Node& node, size_t input);
   void emit_weights_backward(const Op& op, int64_t rows, int64_t outputs,
                              std::function<void(Context&, int64_t n, Policy, T* dw, T* db)> kernel);
+
+  // compile_update.cpp
+  void count_uses();
+  // The parameters an op computes gradients of.
+  std::vector<int> trained_by(const Op& op) const;
+  Ref<T> slot_ref(int parameter, Slot slot);
+  // The gradient of one of a node's parameters, and whether this contribution starts or adds to it.
+  ParameterGradient contribute_parameter(const Node& node, size_t input);
+  SgdRule sgd_rule() const;
+  Ref<T> velocity_ref(int parameter);  // empty without momentum
+  // A layer's weights may be updated by the kernel that computes their gradient, its last reader.
+  bool updates_with_gradient(const Op& op) const;
+  void emit_update_with_gradient(
+      const Op& op,
+      std::function<void(Context&, int64_t n, const SgdRule&, SgdTarget<T> w, SgdTarget<T> b)> kernel);
+  void emit_finished_updates(const Op& op);
+  void emit_parameter_update(int parameter);
+  void emit_update();
 
   // Appends a step. `uses`: the buffers it reads or writes.
   template <class F>
@@ -129,7 +152,7 @@ class Compiler {
   Ref<T> value_ref(int value) const { return ref(values_[static_cast<size_t>(value)].buffer); }
   Value& value(int id) { return values_[static_cast<size_t>(id)]; }
   // A parameter of a node, by its place among the node's inputs; empty for an absent bias.
-  Ref<T> parameter_ref(const Node& node, size_t input, Slot slot = Slot::value);
+  Ref<T> parameter_ref(const Node& node, size_t input);
   bool trains(const Node& node, size_t input) const;
   void want_workspace(int64_t bytes) {
     program_.workspace_bytes_ = std::max(program_.workspace_bytes_, bytes);
@@ -152,6 +175,10 @@ class Compiler {
   bool loss_takes_log_ = false;  // of probabilities that no softmax of the graph made
   Node log_node_;
   std::vector<bool> parameter_seen_;  // has had a first gradient contribution
+  bool updates_at_once_ = false;      // each parameter as soon as its gradient is complete
+  std::vector<int> uses_left_;        // of a parameter, by ops whose backward pass is still to come
+  std::vector<int> gradients_;        // of parameters: buffers; -1: none
+  std::vector<bool> updated_;         // parameters
   int target_buffer_ = -1, weight_buffer_ = -1;
 };
 

@@ -16,6 +16,9 @@ using Clock = std::chrono::steady_clock;
 // Steps longer than this are watched for interrupts between their kernels.
 constexpr double kWatchedFlops = 2e9;
 
+// Steps whose work counts where the number of threads is chosen: within a step each loop still has to pay.
+constexpr double kMostStepsCounted = 4.0;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -81,7 +84,7 @@ MemoryUse Program::memory() const {
   int64_t states = 0;
   if (options_.optimizer)
     states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
-  return {parameters_->elements() * element, options_.training ? trainable : 0, states * trainable,
+  return {parameters_->elements() * element, keeps_gradients_ ? trainable : 0, states * trainable,
           memory_.bytes(), workspace_bytes_};
 }
 
@@ -190,8 +193,10 @@ struct Program::Run {
 
   void operator()(Context& context) {
     for (begin_step(); !ended; begin_step()) {
+      bool writes = false;
       for (const Step* step : list) {
-        if (watched && step->phase != Phase::update) {
+        writes = writes || step->phase == Phase::update;
+        if (watched && !writes) {
           watch();
           if (ended) return;
         }
@@ -222,8 +227,11 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
     return DeviceRun(*this, list, batch_size, schedule, hooks, with_loss).run();
   }
   const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
+  // Threads are woken once, for all the steps: many pay for that sooner than one.
+  const double steps = static_cast<double>(feed.rows) / static_cast<double>(batch_size);
+  const double work_to_share = work * std::clamp(steps, 1.0, kMostStepsCounted);
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
-  device.run(work, workspace_.raw(), std::ref(run));
+  device.run(work_to_share, workspace_.raw(), std::ref(run));
   if (run.error) std::rethrow_exception(run.error);
   run.update_result();
   if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {

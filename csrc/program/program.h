@@ -165,6 +165,7 @@ class Program {
 
   MemoryPlan memory_;
   std::deque<void*> parameter_cells_;  // what refs to parameters point at
+  bool keeps_gradients_ = false;       // of parameters, outside the arena
   Tensor workspace_;
   int64_t workspace_bytes_ = 0;
   std::vector<Step> steps_;

@@ -13,6 +13,8 @@ BLOCKS = [
 ]  # fmt: skip
 # So many rows that the weight gradient's reduction may be split, with few, some and many columns.
 LONG = [(2100, 5, 7), (4000, 30, 25), (5003, 9, 1), (3000, 200, 130)]
+# A row by itself, in one part and several.
+SINGLE = [(1, i, o) for i in (3, 97, 800, 1537) for o in (1, 15, 16, 64, 130, 1030, 2100)]
 EMPTY = [(0, 3, 4), (0, 256, 256)]
 
 
@@ -20,8 +22,8 @@ EMPTY = [(0, 3, 4), (0, 256, 256)]
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
     "sizes",
-    [REMAINDERS, COLUMNS, BLOCKS, LONG, EMPTY],
-    ids=["remainders", "columns", "blocks", "long", "empty"],
+    [REMAINDERS, COLUMNS, BLOCKS, LONG, SINGLE, EMPTY],
+    ids=["remainders", "columns", "blocks", "long", "single", "empty"],
 )
 def test_forward_and_backward(run, rng, sizes, dtype, fill):
     for n, i, o in sizes:

@@ -1,0 +1,172 @@
+// Where parameters change. Gradient descent without clipping needs no gradient but the parameter's own: each
+// is updated as soon as its gradient is complete and the backward pass has read it for the last time, by the
+// kernel that computes the gradient where there is one. Then gradients live in the arena, or nowhere.
+// Otherwise they are all kept, and the update is the last step.
+#include "program/compiler.h"
+
+namespace nnx::program {
+
+template <class T>
+void Compiler<T>::count_uses() {
+  const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
+  // A device without such kernels updates everything in one.
+  updates_at_once_ =
+      optimizer && !optimizer->adam && !optimizer->clip_norm && table_.dense.update_weights != nullptr;
+  uses_left_.assign(parameters_.entries().size(), 0);
+  gradients_.assign(parameters_.entries().size(), -1);
+  updated_.assign(parameters_.entries().size(), false);
+  for (const Op& op : ops_) {
+    for (int parameter : trained_by(op)) ++uses_left_[static_cast<size_t>(parameter)];
+  }
+}
+
+template <class T>
+std::vector<int> Compiler<T>::trained_by(const Op& op) const {
+  std::vector<int> result;
+  if (op.kind != op.node->kind) return result;  // a part split off a layer
+  for (size_t i = 0; i < op.node->inputs.size(); ++i) {
+    const int id = op.node->inputs[i];
+    if (id < 0 || graph_.node(id).kind != NodeKind::parameter || !trains(*op.node, i)) continue;
+    result.push_back(graph_.node(id).parameter);
+  }
+  return result;
+}
+
+template <class T>
+Ref<T> Compiler<T>::slot_ref(int parameter, Slot slot) {
+  if (slot == Slot::gradient) program_.keeps_gradients_ = true;
+  program_.parameter_cells_.push_back(parameters_.view(parameter, slot).raw());
+  return {&program_.parameter_cells_.back()};
+}
+
+template <class T>
+typename Compiler<T>::ParameterGradient Compiler<T>::contribute_parameter(const Node& node, size_t input) {
+  const int parameter = graph_.node(node.inputs[input]).parameter;
+  const auto index = static_cast<size_t>(parameter);
+  const Policy policy = parameter_seen_[index] ? Policy::accumulate : Policy::assign;
+  parameter_seen_[index] = true;
+  if (!updates_at_once_) return {slot_ref(parameter, Slot::gradient), -1, policy};
+  int& buffer = gradients_[index];
+  if (buffer < 0) {
+    const int64_t elements = parameters_.entry(parameter).shape.elements();
+    buffer = program_.memory_.add(elements * static_cast<int64_t>(sizeof(T)));
+  }
+  return {ref(buffer), buffer, policy};
+}
+
+template <class T>
+SgdRule Compiler<T>::sgd_rule() const {
+  const OptimizerSpec& optimizer = *program_.options_.optimizer;
+  SgdRule rule;
+  rule.learning_rate.at = &program_.state_->learning_rate;
+  rule.momentum = optimizer.momentum;
+  rule.nesterov = optimizer.nesterov;
+  rule.weight_decay = optimizer.weight_decay;
+  rule.guard = program_.state_;
+  return rule;
+}
+
+template <class T>
+Ref<T> Compiler<T>::velocity_ref(int parameter) {
+  return program_.options_.optimizer->momentum != 0.0 ? slot_ref(parameter, Slot::state0) : Ref<T>{};
+}
+
+template <class T>
+bool Compiler<T>::updates_with_gradient(const Op& op) const {
+  const std::vector<int> parameters = trained_by(op);
+  if (!updates_at_once_ || !trains(*op.node, 1)) return false;
+  return std::all_of(parameters.begin(), parameters.end(), [&](int parameter) {
+    return uses_left_[static_cast<size_t>(parameter)] == 1 &&
+           !parameter_seen_[static_cast<size_t>(parameter)];
+  });
+}
+
+template <class T>
+void Compiler<T>::emit_update_with_gradient(
+    const Op& op, std::function<void(Context&, int64_t, const SgdRule&, SgdTarget<T>, SgdTarget<T>)> kernel) {
+  const Node& node = *op.node;
+  Ref<T> p[2], velocity[2];
+  for (size_t i = 0; i < 2; ++i) {
+    if (!trains(node, i + 1)) continue;
+    const int parameter = graph_.node(node.inputs[i + 1]).parameter;
+    p[i] = slot_ref(parameter, Slot::value);
+    velocity[i] = velocity_ref(parameter);
+    updated_[static_cast<size_t>(parameter)] = true;
+  }
+  emit(Phase::update, node.scope, {value(op.inputs[0]).buffer, value(op.output).gradient},
+       [=, rule = sgd_rule(), w = p[0], w_velocity = velocity[0], b = p[1], b_velocity = velocity[1]](
+           Context& context, int64_t n) { kernel(context, n, rule, {w, w_velocity}, {b, b_velocity}); });
+}
+
+template <class T>
+void Compiler<T>::emit_finished_updates(const Op& op) {
+  for (int parameter : trained_by(op)) {
+    const auto index = static_cast<size_t>(parameter);
+    if (--uses_left_[index] == 0 && updates_at_once_ && gradients_[index] >= 0)
+      emit_parameter_update(parameter);
+  }
+}
+
+template <class T>
+void Compiler<T>::emit_parameter_update(int parameter) {
+  const int buffer = gradients_[static_cast<size_t>(parameter)];
+  // One that no gradient reaches still decays and coasts: its gradient is zero.
+  const Ref<T> g = buffer >= 0 ? ref(buffer) : slot_ref(parameter, Slot::gradient);
+  const Ref<T> p = slot_ref(parameter, Slot::value), velocity = velocity_ref(parameter);
+  emit(Phase::update, "optimizer", {buffer},
+       [=, count = parameters_.entry(parameter).shape.elements(), rule = sgd_rule(),
+        kernel = table_.optimizer.sgd](Context& context, int64_t) {
+         kernel(context, count, p, g, velocity, rule);
+       });
+  updated_[static_cast<size_t>(parameter)] = true;
+}
+
+template <class T>
+void Compiler<T>::emit_update() {
+  const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
+  if (!optimizer) return;
+  if (updates_at_once_) {
+    for (size_t i = 0; i < updated_.size(); ++i) {
+      const int parameter = static_cast<int>(i);
+      if (parameters_.entry(parameter).trainable && !updated_[i]) emit_parameter_update(parameter);
+    }
+    return;
+  }
+  const auto cell = [&](Slot slot) -> Ref<T> {
+    program_.parameter_cells_.push_back(parameters_.slot(slot).raw());
+    return {&program_.parameter_cells_.back()};
+  };
+  const int64_t count = parameters_.trainable_elements();
+  const Ref<T> p = cell(Slot::value), g = cell(Slot::gradient);
+  program_.keeps_gradients_ = true;
+  StepState* const state = program_.state_;
+  SgdRule sgd = sgd_rule();
+  if (optimizer->clip_norm) {
+    sgd.gradient_scale.at = &state->gradient_scale;
+    emit(Phase::update, "optimizer", {},
+         [=, clip = *optimizer->clip_norm, norm = table_.optimizer.squared_norm,
+          kernel = table_.optimizer.clip_scale](Context& context, int64_t) {
+           norm(context, count, g, Policy::assign, &state->squared_norm);
+           kernel(context, &state->squared_norm, clip, &state->gradient_scale);
+         });
+  }
+  if (optimizer->adam) {
+    const AdamRule rule{sgd.learning_rate,  optimizer->beta1,        optimizer->beta2,
+                        optimizer->epsilon, optimizer->weight_decay, optimizer->decoupled,
+                        {0, &state->step},  sgd.gradient_scale,      state};
+    const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
+    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
+      kernel(context, count, p, g, m, v, rule);
+    });
+    return;
+  }
+  const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
+  emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
+    kernel(context, count, p, g, velocity, sgd);
+  });
+}
+
+template class Compiler<float>;
+template class Compiler<double>;
+
+}  // namespace nnx::program

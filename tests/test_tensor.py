@@ -246,7 +246,7 @@ def test_bad_input(case):
     expect_bad(*BAD[case])
 
 
-@pytest.mark.skipif("cuda" in devices(), reason="CUDA is here")
+@pytest.mark.skipif(nnx.cuda.is_available(), reason="CUDA is here")
 def test_without_cuda_it_says_why():
     assert not nnx.cuda.is_available()
     assert nnx.cuda.device_count() == 0

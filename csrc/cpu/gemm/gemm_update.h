@@ -14,6 +14,8 @@ namespace nnx::cpu::NNX_ISA {
 
 // Elements of packed panels a chunk keeps; more would crowd its weights out of the second cache level.
 inline constexpr int64_t kUpdatePanelElements = 1 << 17;
+// And of those it works on at a time.
+inline constexpr int64_t kNearPanelElements = 1 << 12;
 // Multiply-adds a chunk should have, at some microseconds, and what updating an element costs in them.
 inline constexpr int64_t kUpdateChunkWork = 1 << 18, kUpdateWork = 16;
 
@@ -42,7 +44,7 @@ struct GradientPanels {
   }
 };
 
-// Fetches a tile of w or of the velocities.
+// Fetches a tile of w or of the velocities while the one before it is computed.
 template <class T>
 NNX_INLINE void prefetch_tile(const T* tile, int64_t height, int64_t stride, int64_t columns) {
   constexpr int64_t line = 64 / static_cast<int64_t>(sizeof(T));
@@ -69,8 +71,6 @@ void update_tile(const DenseShape& s, const T* x, const GradientPanels<T>& panel
                  int64_t height, const Sgd<T>& rule, SgdTarget<T> w) {
   constexpr int64_t width = kTileColumns<T>;
   const int64_t first = row * s.out + panel * width, columns = panels.columns(panel);
-  prefetch_tile(w.p + first, height, s.out, columns);
-  if constexpr (kind != SgdKind::plain) prefetch_tile(w.velocity + first, height, s.out, columns);
 
   alignas(64) T sums[kTileRows * width];
   int64_t offsets[kTileRows];
@@ -104,6 +104,8 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
   // Chunk sizes touch no sum's order, so they may follow the number of threads. Those that share rows of w
   // share no more than they must: each thread's prefetches would take lines that the other is about to write.
   const int64_t kept_panels = max_of(1, kUpdatePanelElements / (s.rows * width));
+  const int64_t near_panels =
+      max_of(1, kNearPanelElements / (min_of(s.rows, MatrixSource<T>::kLine) * width));
   const int64_t wanted =
       max_of(1, min_of(int64_t{4} * context.size, s.in * s.out * (s.rows + kUpdateWork) / kUpdateChunkWork));
   const int64_t groups = min_of(panel_count, direct ? 1 : ceil_div(panel_count, kept_panels));
@@ -125,9 +127,20 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
         }
       }
     }
-    for (int64_t tile = tile0; tile < tile1; ++tile) {
-      for (int64_t panel = panel0; panel < panel1; ++panel) {
-        update_tile<T, kind>(s, x, panels, panel, tiles.begin(tile), tiles.height(tile), rule, w);
+    // Few panels at a time: they stay in the first cache level while the tiles go by.
+    for (int64_t p0 = panel0, p1; p0 < panel1; p0 = p1) {
+      p1 = min_of(panel1, p0 + near_panels);
+      for (int64_t tile = tile0; tile < tile1; ++tile) {
+        for (int64_t panel = p0; panel < p1; ++panel) {
+          const bool wraps = panel + 1 == p1;
+          const int64_t next = min_of(tile1 - 1, tile + wraps), next_panel = wraps ? p0 : panel + 1;
+          const int64_t at = tiles.begin(next) * s.out + next_panel * width;
+          prefetch_tile(w.p + at, tiles.height(next), s.out, panels.columns(next_panel));
+          if constexpr (kind != SgdKind::plain) {
+            prefetch_tile(w.velocity + at, tiles.height(next), s.out, panels.columns(next_panel));
+          }
+          update_tile<T, kind>(s, x, panels, panel, tiles.begin(tile), tiles.height(tile), rule, w);
+        }
       }
     }
     for (int64_t panel = panel0; r == 0 && b.p != nullptr && panel < panel1; ++panel) {

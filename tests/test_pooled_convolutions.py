@@ -17,6 +17,7 @@ CASES = {
     "eleven by eleven": (((47, 39, 3), 33, (11, 11), 4, 2, 1), (3, 3, "valid")),
     "rows between the windows": (((16, 15, 2), 5, (3, 2), 1, 1, 1), (2, 3, "valid")),
     "windows that share columns": (((16, 15, 2), 5, (3, 2), 1, 1, 1), ((2, 3), (2, 1), "valid")),
+    "windows that share rows alone": (((16, 15, 2), 5, (3, 2), 1, 1, 1), ((3, 2), (2, 2), "valid")),
     "windows that share rows": (((16, 15, 2), 5, (3, 2), 1, 1, 1), (3, 2, "valid")),
     "pool padded": (((9, 9, 2), 5, (3, 3), 1, "same", 1), (2, 2, "same")),
     "rows dilated": (((19, 11, 3), 6, (3, 3), 1, 3, (3, 1)), (2, 2, "valid")),

@@ -26,11 +26,11 @@ struct Product {
 
 template <class T>
 struct Cut {
-  int64_t tiles_m, tiles_n;
-  int splits, slices, groups;
+  uint32_t tiles_m, tiles_n, splits;  // times groups: blocks
+  int groups, slices;
   // Of more than one split: (splits, groups, m [+ 1, the column sums], n), `stride` elements to a group.
   T* partial;
-  int64_t stride;
+  uint32_t stride;
 };
 
 // Tiles next to each other in a row of tiles run next to each other, and read the same of A.
@@ -40,13 +40,9 @@ struct BlockPlace {
 };
 template <class T>
 __device__ __forceinline__ BlockPlace place_of_block(const Cut<T>& cut) {
-  int64_t index = blockIdx.x;
-  BlockPlace place;
-  place.tile_n = static_cast<int>(index % cut.tiles_n), index /= cut.tiles_n;
-  place.tile_m = index % cut.tiles_m, index /= cut.tiles_m;
-  place.split = static_cast<int>(index % cut.splits);
-  place.group = static_cast<int>(index / cut.splits);
-  return place;
+  const uint32_t row = blockIdx.x / cut.tiles_n, part = row / cut.tiles_m;
+  return {row % cut.tiles_m, static_cast<int>(blockIdx.x % cut.tiles_n), static_cast<int>(part % cut.splits),
+          static_cast<int>(part / cut.splits)};
 }
 
 // The block's tile from the staging area to C, or to the partial sums (partial != nullptr).
@@ -156,15 +152,17 @@ struct SumShared {
 template <class Pass, class T>
 __global__ void __launch_bounds__(kSumThreads) add_splits(Pass pass, Cut<T> cut, int parts) {
   const int thread = static_cast<int>(threadIdx.x), elements = kSumThreads / parts;
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * elements + thread % elements;
-  const int64_t group = index / cut.stride, element = index % cut.stride;
-  const bool inside = group < cut.groups;
+  // Partial sums are few: products of many tiles are not cut.
+  const uint32_t index = blockIdx.x * elements + thread % elements;
+  const uint32_t group = index / cut.stride, element = index % cut.stride;
+  const bool inside = group < static_cast<uint32_t>(cut.groups);
   T sum = 0;
   if (inside) {
     const T* const at = cut.partial + index;
-    const int64_t stride = cut.groups * cut.stride;
+    const int64_t stride = static_cast<int64_t>(cut.groups) * cut.stride;
 #pragma unroll 8
-    for (int split = thread / elements; split < cut.splits; split += parts) sum += at[split * stride];
+    for (int split = thread / elements; split < static_cast<int>(cut.splits); split += parts)
+      sum += at[split * stride];
   }
   auto& shared = shared_storage<SumShared<T>>();
   shared.values[thread] = sum;
@@ -172,8 +170,9 @@ __global__ void __launch_bounds__(kSumThreads) add_splits(Pass pass, Cut<T> cut,
   if (inside && thread < elements) {
     for (int i = 1; i < parts; ++i) sum += shared.values[i * elements + thread];
     const auto product = pass.product(static_cast<int>(group));
-    const int64_t m = element / product.n;
-    const int n = static_cast<int>(element % product.n);
+    const auto columns = static_cast<uint32_t>(product.n);
+    const int64_t m = element / columns;
+    const int n = static_cast<int>(element % columns);
     if (m < product.m) {
       T v[4] = {sum, 0, 0, 0};
       product.writer.put(product.writer.rows.offset(m), n, 1, false, v);
@@ -216,8 +215,8 @@ using DoubleTile = SimtTile<2, 2, 1, 4, 8, 4, 16, 2, 2>;
 
 template <class Loop, class Pass, class T>
 void launch_multiply(Context& context, const Pass& pass, const Cut<T>& cut) {
-  const int64_t blocks = cut.tiles_m * cut.tiles_n * cut.splits * cut.groups;
-  launch(context, pass.name, multiply<Loop, Pass>, dim3(static_cast<unsigned>(blocks)), dim3(Loop::kThreads),
+  const uint32_t blocks = cut.tiles_m * cut.tiles_n * cut.splits * cut.groups;
+  launch(context, pass.name, multiply<Loop, Pass>, dim3(blocks), dim3(Loop::kThreads),
          sizeof(typename Loop::Shared), pass, cut);
 }
 
@@ -236,13 +235,13 @@ void multiply_all(Context& context, const Pass& pass) {
   if (e.m == 0 || e.n == 0 || e.groups == 0) return;
   const Plan plan = plan_product(e, Tiles<T, precision, kSpecial>::kAll);
   const int64_t stride = (e.m + (kSums ? 1 : 0)) * e.n;
-  const Cut<T> cut{plan.tiles_m,
-                   plan.tiles_n,
-                   plan.splits,
-                   plan.slices,
+  const Cut<T> cut{static_cast<uint32_t>(plan.tiles_m),
+                   static_cast<uint32_t>(plan.tiles_n),
+                   static_cast<uint32_t>(plan.splits),
                    static_cast<int>(e.groups),
+                   plan.slices,
                    static_cast<T*>(context.workspace),
-                   stride};
+                   static_cast<uint32_t>(stride)};
   const auto run = [&](auto loop) { launch_multiply<typename decltype(loop)::Type>(context, pass, cut); };
   if constexpr (sizeof(T) == 8) {
     run(Kind<SimtLoop<T, DoubleTile, A, B, kSums>>{});

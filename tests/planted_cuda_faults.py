@@ -26,6 +26,7 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
     "ops/test_optimizer.py",
     "test_cuda.py",
 )
+PRODUCTS = "test_cuda_products.py"
 
 CUDA_FAULTS = [
     # Sums over warps, blocks, grids
@@ -104,4 +105,24 @@ CUDA_FAULTS = [
     fault("optimizer.cu", "  state->loss_sum += state->loss * static_cast<double>(rows);", "  state->loss_sum += state->loss;",
           "batches weighted alike", MODELS),
     fault("optimizer.cu", "++state->done;", "", "steps not counted", MODELS),
+    # The matrix engine
+    fault("gemm_simt.cuh", "copy_async_wait<kAhead - 1>();\n      sync_block();", "copy_async_wait<kAhead - 1>();",
+          "a barrier removed between copying a slice and multiplying it", DENSE, CONV),
+    fault("gemm_simt.cuh", "if (s + kAhead < slices) copy(", "if (s + kAhead + 1 < slices) copy(", "the last slice forgotten", DENSE, CONV),
+    fault("gemm_tensor.cuh", "if (more) store((s + 1) % 2, sum_columns);\n      sync_block();", "if (more) store((s + 1) % 2, sum_columns);",
+          "a barrier removed between storing a slice and multiplying it", PRODUCTS),
+    fault("gemm_tensor.cuh", "if (more) store((s + 1) % 2, sum_columns);", "if (more) store((s + 1) % 2, false);",
+          "bias gradient of the first slice alone, on tensor cores", PRODUCTS),
+    fault("gemm_tensor.cuh", "r[2] = at[8], r[3] = at[4 * Layout::kStride + 8];", "r[2] = at[0], r[3] = at[4 * Layout::kStride];",
+          "TF32: the first eight columns of sixteen twice", PRODUCTS),
+    fault("gemm_readers.cuh", "(power + result.divisor - 1) / result.divisor", "power / result.divisor", "a divider that rounds down", CONV),
+    fault("gemm.cuh", "for (int copy = 1; copy < Loop::kCopies; ++copy) {", "for (int copy = 2; copy < Loop::kCopies; ++copy) {",
+          "the sums of a warp that shares a tile forgotten", DENSE, CONV),
+    fault("gemm.cuh", "for (int i = 1; i < parts; ++i) sum +=", "for (int i = 2; i < parts; ++i) sum +=", "splits of a long sum forgotten", DENSE, CONV),
+    fault("gemm.cuh", "if (m >= product.m || n >= product.n) continue;", "if (m >= product.m) continue;", "columns beyond the last written", DENSE, CONV),
+    fault("epilogue.cuh", "load_some(bias + n, count, at_once, b);", "load_some(bias, count, at_once, b);", "bias of the first columns everywhere", DENSE, CONV),
+    fault("epilogue.cuh", "accumulate ? column_sums[n] + sum : sum;", "column_sums[n] + sum;", "bias gradient added to what was there", DENSE, CONV),
+    fault("window_readers.cuh", "&&\n           static_cast<uint32_t>(a.x + b.x) < static_cast<uint32_t>(w);", ";", "padding left and right not seen", CONV),
+    fault("window_readers.cuh", "(kernel - axis.tap + step - 1) / step", "(kernel - axis.tap) / step", "the last tap of a phase forgotten", CONV),
+    fault("conv2d_passes.cuh", "    p.writer.out += first_channel;", "", "all groups' input gradients written over the first's", CONV),
 ]  # fmt: skip

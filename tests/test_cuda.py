@@ -41,7 +41,7 @@ LAYERS = {
         lambda: nnx.Sequential(
             nnx.Conv2D(5, 3, padding="same"),
             nnx.BatchNorm(),
-            nnx.Activation("relu"),
+            nnx.ReLU(),
             nnx.LocalResponseNorm(),
             nnx.AvgPool2D(2),
             nnx.Flatten(),

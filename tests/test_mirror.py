@@ -20,7 +20,8 @@ MODULES = [
         pkgutil.ModuleInfo(None, "nnx", True),
         *pkgutil.walk_packages(nnx.__path__, "nnx.", onerror=lambda name: None),
     ]
-    if not module.name.startswith("nnx._") and module.name not in ("nnx.__main__", "nnx.sklearn", "nnx.libnnx_cuda")
+    if not module.name.startswith("nnx._")
+    and module.name not in ("nnx.__main__", "nnx.sklearn", "nnx.libnnx_cuda")
 ]
 
 

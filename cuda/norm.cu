@@ -76,8 +76,9 @@ struct FinishMoments {
       running_variance[c] = static_cast<T>(momentum * running_variance[c] + (1.0 - momentum) * variance);
     }
     // The mean in two parts: its rounding error may be large beside the deviation.
-    applied[c] = static_cast<T>(mean);
-    applied[channels + c] = static_cast<T>(mean - static_cast<double>(static_cast<T>(mean)));
+    const T high = static_cast<T>(mean);
+    applied[c] = high;
+    applied[channels + c] = static_cast<T>((static_cast<double>(x[c]) - static_cast<double>(high)) + offset);
     applied[2 * channels + c] = static_cast<T>(gamma[c] * inverse);
     applied[3 * channels + c] = beta[c];
   }

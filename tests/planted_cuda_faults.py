@@ -55,6 +55,23 @@ CUDA_FAULTS = [
           "a barrier removed in the sums of columns", NORM, "ops/test_elementwise.py"),
     fault("columns.cuh", "bool finishes = thread < across * W && mine < cols;", "bool finishes = thread < across * W;",
           "columns beyond the last written", NORM, "ops/test_elementwise.py"),
+    fault("columns.cuh", "parts[k] += partials[(static_cast<int64_t>(row) * N + k % N) * cols + col + k / N];",
+          "parts[k] = partials[(static_cast<int64_t>(row) * N + k % N) * cols + col + k / N];", "chunks of rows overwrite each other", NORM, LOSS),
+    fault("columns.cuh", "finishes = finishes && last;", "", "every chunk finishes its columns", NORM, LOSS),
+    # Norms
+    fault("norm.cu", "const double offset = static_cast<double>(values.at[k]) - centre.at[k];",
+          "const double offset = static_cast<double>(values.at[k]);", "moments about zero"),
+    fault("norm.cu", "applied[channels + c] = static_cast<T>((static_cast<double>(x[c]) - static_cast<double>(high)) + offset);",
+          "applied[channels + c] = T(0);", "the lower part of the mean dropped"),
+    fault("local_response_norm.cuh", "const int halo = static_cast<int>(ceil_div<int64_t>(of.reach, 4) * 4);", "const int halo = 0;",
+          "terms beyond a block's elements not made", NORM),
+    fault("local_response_norm.cuh", "for (int64_t i = max(-of.reach, -c); i", "for (int64_t i = -of.reach; i",
+          "windows reach into the pixel before", NORM),
+    fault("local_response_norm.cuh", "  sync_block();\n", "", "a barrier removed between terms and their sums", NORM),
+    # Counts
+    fault("counts.cuh", "(row[c] == score && c < target)", "(row[c] == score && c > target)", "among equals the higher class wins", LOSS),
+    fault("counts.cuh", "first = first && !(same && other < thread);", "", "every row of a cell adds all of them", LOSS),
+    fault("counts.cuh", "if (k >= count) continue;", "", "elements beyond the last counted", LOSS),
     # Vectors of four
     fault("vector.cuh", "if (k < count) put(p + k, values.at[k], policy);", "put(p + k, values.at[k], policy);",
           "elements beyond the last written", "ops/test_activation.py", "ops/test_elementwise.py"),
@@ -65,7 +82,7 @@ CUDA_FAULTS = [
           "for (int64_t c = group.member(); c + 1 < classes; c += kSize) max = larger(max, from[c]);", "last class left out of the maximum"),
     fault("softmax.cu", "return kLog ? dy - exponential(y) * sum : y * (dy - sum);", "return kLog ? dy - exponential(y) * sum : y * dy - sum;",
           "softmax's gradient without the factor"),
-    fault("cross_entropy.cuh", "  group.sync();  // all have read z[label]\n", "", "a barrier removed before the logits are written over", LOSS),
+    fault("cross_entropy.cuh", "if (c == label) slope =", "if (c == label + 1) slope =", "the label of a neighbour", LOSS),
     fault("cross_entropy.cuh", "if (group.member() == 0) sum[0] += loss;", "sum[0] += loss;", "every lane counts the loss", LOSS),
     fault("cross_entropy.cuh", "if (of.smoothing != 0.0) loss -= spread * differences;", "", "label smoothing left out of the loss", LOSS),
     # Pooling, dropout

@@ -261,7 +261,7 @@ def dtype_of(dtype, value):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_regression_sums(rng, device, dtype):
-    for shape in ((1, 1), (40, 3), (7, 1100), (9000, 2)):
+    for shape in ((1, 1), (40, 3), (7, 1100), (1300, 32)):
         y, t = draw(rng, shape, dtype, "integers"), draw(rng, shape, dtype, "integers")
         error = (y - t).astype(np.float64)
         want = np.stack(

@@ -3,6 +3,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/init.h"
+#include "core/cuda_device.h"
 #include "core/error.h"
 #include "ops/loss.h"
 #include "program/feed.h"
@@ -105,6 +106,12 @@ Precision read_precision(const std::string& text, const Parameters& parameters) 
   }
   if (parameters.device().kind == DeviceKind::cpu || parameters.dtype() != DType::float32) {
     bad_value("program", "precision", "'strict' but for float32 on CUDA", "'" + text + "'");
+  }
+  const PluginDevice device = describe_cuda_device(parameters.device().index);
+  if (device.major < 8) {
+    bad_value("program", "precision",
+              detail::concatenate("'strict' on ", device.name, ", whose tensor cores know neither of the others"),
+              "'" + text + "'");
   }
   return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
 }

@@ -1,7 +1,7 @@
 // Dense layers of a single row: every pass reads the weights once and computes next to nothing, so they are
 // streamed in the order they lie in. Threads part the inputs, each pass alike: a run of w's rows stays in the
-// cache of one thread. (Parting the columns would lay the threads' parts side by side, where each one's
-// prefetches take the other's lines.)
+// cache of one thread. (Parting the columns, a few lines of each row, was measured to take twice as long as
+// one thread alone.)
 #pragma once
 
 #include "cpu/fill.h"

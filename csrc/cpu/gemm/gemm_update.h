@@ -101,8 +101,8 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
   const Tiling tiles = tiles_of(s.in, kTileRows);
   const bool direct = s.out % width == 0 && s.out * static_cast<int64_t>(sizeof(T)) <= kDirectBytes;
 
-  // Chunk sizes touch no sum's order, so they may follow the number of threads. Those that share rows of w
-  // share no more than they must: each thread's prefetches would take lines that the other is about to write.
+  // Chunk sizes touch no sum's order, so they may follow the number of threads. Chunks are runs of whole rows
+  // where dy's panels allow it.
   const int64_t kept_panels = max_of(1, kUpdatePanelElements / (s.rows * width));
   const int64_t near_panels =
       max_of(1, kNearPanelElements / (min_of(s.rows, MatrixSource<T>::kLine) * width));

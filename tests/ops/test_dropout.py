@@ -6,6 +6,7 @@ import pytest
 import reference
 from harness import FLOATS, draw, expect_bad, same_bits
 from nnx import _core
+from reference.dropout import words as words_of
 
 KEYS = [(0, 0, 0), (1, 0, 0), (2**63 + 12345, 3, 7), (2**64 - 1, 2**16 - 1, 2**48 - 1), (42, 1, 2**32 + 5)]
 
@@ -53,6 +54,15 @@ def test_dropout(run, rng, rate, dtype):
         scale = np.dtype(dtype).type(1 / (1 - rate))
         np.testing.assert_array_equal(y, np.where(mask == 1, x * scale, 0))
         assert y.dtype == x.dtype
+
+
+def test_a_word_at_the_threshold_is_kept(run):
+    words = words_of(64, 5, 0, 0)
+    for place in (0, 1, 2, 3, 50):
+        rate = float(words[place]) / 2**32  # exact
+        np.testing.assert_array_equal(
+            run.dropout(np.ones(64, np.float32), rate, 5) != 0, words >= words[place]
+        )
 
 
 def test_a_nan_that_is_dropped_is_gone(run):

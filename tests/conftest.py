@@ -4,7 +4,6 @@ import harness
 import nnx
 import pytest
 
-
 # What a shell starts in the background ignores Ctrl-C, and so would all that it starts in turn.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -109,9 +109,10 @@ Precision read_precision(const std::string& text, const Parameters& parameters) 
   }
   const PluginDevice device = describe_cuda_device(parameters.device().index);
   if (device.major < 8) {
-    bad_value("program", "precision",
-              detail::concatenate("'strict' on ", device.name, ", whose tensor cores know neither of the others"),
-              "'" + text + "'");
+    bad_value(
+        "program", "precision",
+        detail::concatenate("'strict' on ", device.name, ", whose tensor cores know neither of the others"),
+        "'" + text + "'");
   }
   return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
 }

@@ -64,7 +64,7 @@ def trained(name, device, x, y, *, epochs=2, batch_size=10, callbacks=(), precis
 
 
 @needs_cuda
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "clipped", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "clipped", "decaying", "adamw"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_model_trains_as_on_the_cpu(rng, name, optimizer):
     """Same batches, same dropout masks, same updates: the weights differ by rounding alone."""
@@ -72,6 +72,7 @@ def test_a_model_trains_as_on_the_cpu(rng, name, optimizer):
         "sgd": lambda: nnx.SGD(0.05, weight_decay=1e-3),
         "momentum": lambda: nnx.SGD(0.05, momentum=0.9, nesterov=True),
         "clipped": lambda: nnx.SGD(0.1, momentum=0.5, clip_norm=0.5),
+        "decaying": lambda: nnx.SGD(nnx.schedules.ExponentialDecay(0.2, 0.7, per="step")),
         "adamw": lambda: nnx.AdamW(0.002),
     }
     x, y = data(rng, LAYERS[name][0])
@@ -146,6 +147,25 @@ def test_a_loss_that_is_not_finite_is_told_as_on_the_cpu(rng):
         order.append((str(caught[0].message), history.history["accuracy"]))
     assert order[0] == order[1]
     assert "step 13" in order[0][0]
+
+
+@needs_cuda
+def test_such_a_loss_changes_nothing_before_its_layer_is_found(rng):
+    """The second layer's output overflows; had the update been done, the first layer's would be NaN as well."""
+    x, y = data(rng, (20,), rows=400)
+    x[133] = 1e30
+    messages = []
+    for device in ("cpu", "cuda"):
+        model = nnx.Sequential(nnx.Dense(8), nnx.Dense(5))
+        model.compile(nnx.SGD(1e-30), "cross_entropy", device=device, seed=1)
+        model.build((20,))
+        weights = model.get_weights()
+        weights[2] = weights[2] * np.float32(1e10)
+        model.set_weights(weights)
+        with pytest.warns(RuntimeWarning, match="not finite from step 13 on.*'dense_1'") as caught:
+            model.fit(x, y, batch_size=10, shuffle=False, verbose=0)
+        messages.append([str(warning.message) for warning in caught])
+    assert messages[0] == messages[1]
 
 
 @needs_cuda

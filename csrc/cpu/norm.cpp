@@ -118,7 +118,8 @@ static void batch_norm_train(Context& context, const BatchNormShape& shape, cons
         }
         // The mean in two parts: its rounding error may be large beside the deviation.
         applied.vector[0][c] = saved_mean[c];
-        applied.vector[1][c] = static_cast<T>(mean - static_cast<double>(saved_mean[c]));
+        applied.vector[1][c] =
+            static_cast<T>((static_cast<double>(x[c]) - static_cast<double>(saved_mean[c])) + offset);
         applied.vector[2][c] = static_cast<T>(gamma[c] * inverse);
         applied.vector[3][c] = beta[c];
       });

@@ -30,6 +30,11 @@ LocalResponseNormShape local_response_norm_shape(const char* where, const Shape&
                                                  double alpha, double beta, double k) {
   if (x.rank() < 2) bad_value(where, "x", "shape (N, ..., C)", x);
   expect_extents(where, "x", x, 1);
+  // What a pixel's channels are turned into has to fit a thread's scratch memory.
+  constexpr int64_t kMostChannels = 65536;
+  if (x.back() > kMostChannels) {
+    bad_value(where, "x", detail::concatenate("at most ", kMostChannels, " channels"), x);
+  }
   if (size < 1 || size % 2 == 0) bad_value(where, "size", "an odd number of channels", size);
   expect_not_negative(where, "alpha", alpha);
   expect_finite(where, "beta", beta);

@@ -82,7 +82,7 @@ def local_response_norm(
     As in the paper, alpha is not divided by `size`.
 
     Args:
-        x: (..., C).
+        x: (..., C), C at most 65,536.
         size: the number of neighbouring channels, odd; cut at the first and last channel.
         alpha: >= 0.
         beta: the exponent.

@@ -348,6 +348,49 @@ def test_dlpack_hands_streams_over(rng):
     np.testing.assert_array_equal(host, x - 1)
 
 
+class From:
+    """A producer of a one-dimensional tensor's memory from its second element on, which no pack of four starts at."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __dlpack_device__(self):
+        return self.tensor.__dlpack_device__()
+
+    def __dlpack__(self, stream=None, **options):
+        capsule = self.tensor.__dlpack__(stream=stream)
+        pointer = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        array = pointer(capsule, b"dltensor")
+        shape = ctypes.cast(ctypes.c_void_p.from_address(array + 24).value, ctypes.POINTER(ctypes.c_int64))
+        shape[0] -= 1
+        ctypes.c_uint64.from_address(array + 40).value = self.tensor.dtype.itemsize  # byte_offset
+        return capsule
+
+
+@needs_cuda
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_that_start_anywhere(rng, dtype):
+    """Elements four at a time only where the addresses allow it."""
+    values = [draw(rng, (1030,), dtype) for _ in range(3)]
+
+    def place():
+        return [nnx.from_dlpack(From(nnx.tensor(value, device="cuda"))) for value in values]
+
+    x, g, v = (value[1:] for value in values)
+    tensors = place()
+    np.testing.assert_array_equal(tensors[0].numpy(), x)
+    np.testing.assert_array_equal(nnx.ops.relu(tensors[0]).numpy(), np.maximum(x, 0))
+    np.testing.assert_array_equal(nnx.ops.add(tensors[0], tensors[1]).numpy(), x + g)
+    kept = nnx.ops.dropout(tensors[0], 0.5, seed=1, layer=2, step=3).numpy()
+    np.testing.assert_array_equal(kept, nnx.ops.dropout(x, 0.5, seed=1, layer=2, step=3))
+    p, g, v = place()
+    nnx.ops.sgd_update(p, g, v, 0.5, momentum=0.5)
+    expected = v_after = values[2][1:] * 0.5 - values[1][1:] * 0.5
+    np.testing.assert_allclose(v.numpy(), v_after, rtol=1e-6)
+    np.testing.assert_allclose(p.numpy(), x + expected, rtol=1e-5, atol=1e-6)
+
+
 class HostOf:
     """Asks a device's tensor for a copy on the host."""
 

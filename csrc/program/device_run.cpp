@@ -300,33 +300,18 @@ void DeviceRun::look() {
 // unwatched.
 void DeviceRun::resume_after_halt(int64_t times) {
   const int64_t rows = std::min(batch_size_, window_.rows - state_.start);
-  const auto go_over = [&](const auto& wanted) {
-    for (const Program::Step* step : list_) {
-      if (wanted(*step)) {
-        device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { step->run(context, rows); });
-      }
-    }
+  const auto run_step = [&](const Program::Step& step) {
+    device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { step.run(context, rows); });
   };
-  const auto read = [&] {
-    std::vector<double> sums(static_cast<size_t>(program_.metric_memory_.elements()));
-    device_.copy_to_host(sums.data(), program_.metric_memory_.raw(), program_.metric_memory_.bytes());
-    return sums;
-  };
-  std::vector<double> before = read();
-  go_over([](const Program::Step& step) {
-    return step.phase <= Program::Phase::loss || step.phase == Program::Phase::metrics;
-  });
-  const std::vector<double> after = read();
+  std::vector<double> before = program_.metric_sums();
+  for (const Program::Step* step : list_) {
+    if (step->phase <= Program::Phase::loss || step->phase == Program::Phase::metrics) run_step(*step);
+  }
+  const std::vector<double> after = program_.metric_sums();
   for (size_t i = 0; i < before.size(); ++i) before[i] -= static_cast<double>(times) * (after[i] - before[i]);
   device_.copy_from_host(program_.metric_memory_.raw(), before.data(), program_.metric_memory_.bytes());
 
-  program_.nonfinite_ =
-      NonFinite{state_.step, program_.nonfinite_layer(
-                                 [&](const Program::Step& step) {
-                                   device_.run(0.0, program_.workspace_.raw(),
-                                               [&](Context& context) { step.run(context, rows); });
-                                 },
-                                 rows)};
+  program_.nonfinite_ = NonFinite{state_.step, program_.nonfinite_layer(run_step, rows)};
   state_.watch = state_.halted = 0;
   write_state();
 }

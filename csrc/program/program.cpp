@@ -286,9 +286,14 @@ std::string Program::nonfinite_layer(const std::function<void(const Step&)>& run
   return layer;
 }
 
-std::vector<std::vector<double>> Program::read_metrics() {
+std::vector<double> Program::metric_sums() const {
   std::vector<double> sums(static_cast<size_t>(metric_memory_.elements()));
   device_of(parameters_->device()).copy_to_host(sums.data(), metric_memory_.raw(), metric_memory_.bytes());
+  return sums;
+}
+
+std::vector<std::vector<double>> Program::read_metrics() const {
+  const std::vector<double> sums = metric_sums();
   std::vector<std::vector<double>> metrics;
   auto next = sums.begin();
   for (const int64_t size : metric_sizes_) {

@@ -153,7 +153,8 @@ class Program {
   void watch_loss(Context& context, int64_t rows);
   // The first layer whose output is not finite on the current batch; "loss" where none is.
   std::string nonfinite_layer(const std::function<void(const Step&)>& run, int64_t rows);
-  std::vector<std::vector<double>> read_metrics();
+  std::vector<double> metric_sums() const;  // of all metrics, one after the other
+  std::vector<std::vector<double>> read_metrics() const;
   Live<int64_t> first_row() const { return {0, &state_->start}; }
 
   std::shared_ptr<Graph> graph_;

@@ -87,14 +87,7 @@ void fill_with(kernels::Conv2dKernels<T>& table) {
 
 template <>
 void fill(kernels::Conv2dKernels<float>& table, Precision precision) {
-  switch (precision) {
-    case Precision::strict:
-      return fill_with<float, Precision::strict>(table);
-    case Precision::tf32:
-      return fill_with<float, Precision::tf32>(table);
-    case Precision::bfloat16:
-      return fill_with<float, Precision::bfloat16>(table);
-  }
+  with_precision(precision, [&](auto constant) { fill_with<float, decltype(constant)::value>(table); });
 }
 
 template <>

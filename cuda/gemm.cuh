@@ -225,6 +225,24 @@ struct Kind {
   using Type = Type_;
 };
 
+template <Precision precision>
+struct PrecisionConstant {
+  static constexpr Precision value = precision;
+};
+
+// body(PrecisionConstant): a family's kernels are compiled once for each.
+template <class F>
+void with_precision(Precision precision, const F& body) {
+  switch (precision) {
+    case Precision::strict:
+      return body(PrecisionConstant<Precision::strict>{});
+    case Precision::tf32:
+      return body(PrecisionConstant<Precision::tf32>{});
+    case Precision::bfloat16:
+      return body(PrecisionConstant<Precision::bfloat16>{});
+  }
+}
+
 // C's products on the device. kSpecial: the pass's own tile beside the general ones.
 template <class T, Precision precision, TileKind kSpecial, class Pass>
 void multiply_all(Context& context, const Pass& pass) {

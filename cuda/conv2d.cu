@@ -25,14 +25,27 @@ void for_batches(const Conv2dShape& s, const F& work) {
   } while (image < s.n);
 }
 
+// Whether channels and filters come eight together; a group's, so those of all groups do too.
+bool channels_in_eights(const Conv2dShape& s) { return s.c / s.groups % 8 == 0; }
+bool filters_in_eights(const Conv2dShape& s) { return s.o / s.groups % 8 == 0; }
+bool both_in_eights(const Conv2dShape& s) { return channels_in_eights(s) && filters_in_eights(s); }
+
+int64_t x_elements(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
+int64_t y_elements(const Conv2dShape& s) { return s.n * s.oh * s.ow * s.o; }
+int64_t w_elements(const Conv2dShape& s) { return s.kh * s.kw * (s.c / s.groups) * s.o; }
+
+template <class T>
+using Stored = std::remove_const_t<std::remove_pointer_t<T>>;
+
 template <class T, Precision precision>
 int64_t workspace(const Conv2dShape& s) {
   const int64_t c = s.c / s.groups, o = s.o / s.groups, taps = s.kh * s.kw;
   const Extents forward{s.n * s.oh * s.ow, o, taps * c, s.groups}, input = input_extents(s);
   const Extents weights{taps * c, o, s.n * s.oh * s.ow, s.groups};
-  return std::max({workspace_of<T, precision, kFewFilters>(forward),
-                   workspace_of<T, precision, kFewFilters>(input),
-                   workspace_of<T, precision, kLongSums>(weights)});
+  const int64_t xs = x_elements(s), ys = y_elements(s), ws = w_elements(s);
+  return std::max({workspace_of<T, precision, kFewFilters>(forward, both_in_eights(s), xs, ws),
+                   workspace_of<T, precision, kFewFilters>(input, filters_in_eights(s), ys, ws),
+                   workspace_of<T, precision, kLongSums>(weights, both_in_eights(s), xs, ys)});
 }
 
 template <class T, Precision precision>
@@ -42,12 +55,15 @@ void forward(Context& context, const Conv2dShape& shape, const T* x, const T* w,
     const T* const x_part = x + image * s.h * s.w * s.c;
     T* const y_part = y + image * s.oh * s.ow * s.o;
     if (has_few_channels(s)) {
-      multiply_all<T, precision, kFewFilters>(
+      return multiply_all<T, precision, kFewFilters>(
           context, ForwardPass<T, WindowRole::pixels_by_few_taps>::of(s, x_part, w, b, activation, y_part));
-    } else {
-      multiply_all<T, precision, kFewFilters>(
-          context, ForwardPass<T, WindowRole::pixels_by_taps>::of(s, x_part, w, b, activation, y_part));
     }
+    multiply_operands<T, precision, kFewFilters>(
+        context, both_in_eights(s), Operand<T>{x_part, x_elements(s)}, Operand<T>{w, w_elements(s)},
+        [&](auto* x_at, auto* w_at) {
+          using Pass = ForwardPass<T, WindowRole::pixels_by_taps, Stored<decltype(x_at)>>;
+          return Pass::of(s, x_at, w_at, b, activation, y_part);
+        });
   });
 }
 
@@ -58,8 +74,12 @@ void backward_input(Context& context, const Conv2dShape& shape, const T* dy, con
     const int64_t offset = image * s.h * s.w * s.c;
     ActivationGradient<T> part = gradient;
     if (part.saved != nullptr) part.saved += offset;
-    multiply_all<T, precision, kFewFilters>(
-        context, InputGradientPass<T>::of(s, dy + image * s.oh * s.ow * s.o, w, part, policy, dx + offset));
+    multiply_operands<T, precision, kFewFilters>(context, filters_in_eights(s),
+                                                 Operand<T>{dy + image * s.oh * s.ow * s.o, y_elements(s)},
+                                                 Operand<T>{w, w_elements(s)}, [&](auto* dy_at, auto* w_at) {
+                                                   using Pass = InputGradientPass<T, Stored<decltype(dy_at)>>;
+                                                   return Pass::of(s, dy_at, w_at, part, policy, dx + offset);
+                                                 });
   });
 }
 
@@ -68,9 +88,13 @@ void backward_weights(Context& context, const Conv2dShape& shape, const T* x, co
                       T* dw, T* db) {
   for_batches(shape, [&](const Conv2dShape& s, int64_t image) {
     const Policy part_policy = image > 0 ? Policy::accumulate : policy;
-    multiply_all<T, precision, kLongSums>(
-        context, WeightGradientPass<T>::of(s, x + image * s.h * s.w * s.c, dy + image * s.oh * s.ow * s.o,
-                                           part_policy, dw, db));
+    const T* const dy_part = dy + image * s.oh * s.ow * s.o;
+    multiply_operands<T, precision, kLongSums>(
+        context, both_in_eights(s), Operand<T>{x + image * s.h * s.w * s.c, x_elements(s)},
+        Operand<T>{dy_part, y_elements(s)}, [&](auto* x_at, auto* dy_at) {
+          using Pass = WeightGradientPass<T, Stored<decltype(x_at)>>;
+          return Pass::of(s, x_at, dy_at, dy_part, part_policy, dw, db);
+        });
   });
 }
 

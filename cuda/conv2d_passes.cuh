@@ -29,11 +29,13 @@ WindowReader<T, role> input_windows(const Conv2dShape& s, const T* x) {
   return r;
 }
 
+// Of all passes: S, what the operands' elements are stored as (gemm_rounded.cuh), T, what the results are.
+
 // rows: output pixels, columns: filters, k: taps
-template <class T, WindowRole role>
+template <class T, WindowRole role, class S = T>
 struct ForwardPass {
-  using A = WindowReader<T, role>;
-  using B = MatrixReader<T, false>;
+  using A = WindowReader<S, role>;
+  using B = MatrixReader<S, false>;
   using Writer = OutputWriter<T>;
   static constexpr bool kColumnSums = false;
   const char* name;
@@ -42,7 +44,7 @@ struct ForwardPass {
   Writer writer;
   int filters, channels, groups;  // of a group
 
-  static ForwardPass of(const Conv2dShape& s, const T* x, const T* w, const T* bias, Activation activation,
+  static ForwardPass of(const Conv2dShape& s, const S* x, const S* w, const T* bias, Activation activation,
                         T* y) {
     const int64_t c = s.c / s.groups, o = s.o / s.groups;
     const Writer writer{{s.o},
@@ -51,7 +53,7 @@ struct ForwardPass {
                         activation.kind,
                         static_cast<T>(activation.alpha),
                         four_at_once(y, s.o, o) && four_at_once(bias, s.o, o)};
-    const auto a = input_windows<T, role>(s, x);
+    const auto a = input_windows<S, role>(s, x);
     return {"conv2d forward", a, {w, s.o, o, a.taps}, writer, as_int(o), as_int(c), as_int(s.groups)};
   }
   Extents extents() const { return {a.pixels, filters, a.taps, groups}; }
@@ -59,7 +61,7 @@ struct ForwardPass {
     Product<ForwardPass> p{a.pixels, filters, a.taps, a, b, writer};
     const int64_t first_filter = static_cast<int64_t>(group) * filters;
     p.a.data += static_cast<int64_t>(group) * channels;
-    p.b.data += first_filter;
+    p.b.skip(first_filter);
     p.writer.out += first_filter;
     if (p.writer.bias != nullptr) p.writer.bias += first_filter;
     return p;
@@ -67,10 +69,10 @@ struct ForwardPass {
 };
 
 // rows: taps, columns: filters, k: output pixels
-template <class T>
+template <class T, class S = T>
 struct WeightGradientPass {
-  using A = WindowReader<T, WindowRole::taps_by_pixels>;
-  using B = MatrixReader<T, false>;
+  using A = WindowReader<S, WindowRole::taps_by_pixels>;
+  using B = decltype(summed_columns(static_cast<const S*>(nullptr), static_cast<const T*>(nullptr), 0, 0, 0));
   using Writer = WeightGradientWriter<T>;
   static constexpr bool kColumnSums = true;
   const char* name;
@@ -79,11 +81,18 @@ struct WeightGradientPass {
   Writer writer;
   int filters, channels, groups;
 
-  static WeightGradientPass of(const Conv2dShape& s, const T* x, const T* dy, Policy policy, T* dw, T* db) {
+  // summed_dy: dy as it was
+  static WeightGradientPass of(const Conv2dShape& s, const S* x, const S* dy, const T* summed_dy,
+                               Policy policy, T* dw, T* db) {
     const int64_t c = s.c / s.groups, o = s.o / s.groups;
     const Writer writer{{s.o}, dw, db, policy == Policy::accumulate, four_at_once(dw, s.o, o)};
-    const auto a = input_windows<T, WindowRole::taps_by_pixels>(s, x);
-    return {"conv2d backward_weights", a, {dy, s.o, o, a.pixels}, writer, as_int(o), as_int(c),
+    const auto a = input_windows<S, WindowRole::taps_by_pixels>(s, x);
+    return {"conv2d backward_weights",
+            a,
+            summed_columns(dy, summed_dy, s.o, o, a.pixels),
+            writer,
+            as_int(o),
+            as_int(c),
             as_int(s.groups)};
   }
   Extents extents() const { return {a.taps, filters, a.pixels, groups}; }
@@ -91,7 +100,7 @@ struct WeightGradientPass {
     Product<WeightGradientPass> p{a.taps, filters, a.pixels, a, b, writer};
     const int64_t first_filter = static_cast<int64_t>(group) * filters;
     p.a.data += static_cast<int64_t>(group) * channels;
-    p.b.data += first_filter;
+    p.b.skip(first_filter);
     p.writer.out += first_filter;
     if (p.writer.column_sums != nullptr) p.writer.column_sums += first_filter;
     return p;
@@ -112,10 +121,10 @@ inline Extents input_extents(const Conv2dShape& s) {
 }
 
 // rows: input points of a phase, columns: channels, k: the phase's taps, of filters
-template <class T>
+template <class T, class S = T>
 struct InputGradientPass {
-  using A = WindowReader<T, WindowRole::pixels_by_taps>;
-  using B = GradientTaps<T>;
+  using A = WindowReader<S, WindowRole::pixels_by_taps>;
+  using B = GradientTaps<S>;
   using Writer = InputGradientWriter<T, PhaseRows>;
   static constexpr bool kColumnSums = false;
   const char* name;
@@ -126,7 +135,7 @@ struct InputGradientPass {
   int images, filters, channels, phases_h, phases_w;
   int h, w, kh, kw, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w;
 
-  static InputGradientPass of(const Conv2dShape& s, const T* dy, const T* weights,
+  static InputGradientPass of(const Conv2dShape& s, const S* dy, const S* weights,
                               ActivationGradient<T> gradient, Policy policy, T* dx) {
     InputGradientPass p{};
     const int64_t c = s.c / s.groups, o = s.o / s.groups;

@@ -31,17 +31,22 @@ Extents forward_extents(const DenseShape& s) { return {s.rows, s.out, s.in, 1}; 
 Extents input_extents(const DenseShape& s) { return {s.rows, s.in, s.out, 1}; }
 Extents weight_extents(const DenseShape& s) { return {s.in, s.out, std::min(s.rows, kMostRows), 1}; }
 
+bool in_eights(int64_t a, int64_t b) { return a % 8 == 0 && b % 8 == 0; }
+
 template <class T, Precision precision>
 int64_t workspace(const DenseShape& s) {
-  return std::max({workspace_of<T, precision, kFewRows>(forward_extents(s)),
-                   workspace_of<T, precision, kFewRows>(input_extents(s)),
-                   workspace_of<T, precision, kLongSums>(weight_extents(s))});
+  const int64_t x = s.rows * s.in, w = s.in * s.out, y = s.rows * s.out;
+  const bool both = in_eights(s.in, s.out);
+  return std::max(
+      {workspace_of<T, precision, kFewRows>(forward_extents(s), both, x, w),
+       workspace_of<T, precision, kFewRows>(input_extents(s), in_eights(s.out, s.out), y, w),
+       workspace_of<T, precision, kLongSums>(weight_extents(s), both, std::min(s.rows, kMostRows) * s.in,
+                                             std::min(s.rows, kMostRows) * s.out)});
 }
 
 template <class T, Precision precision>
 void forward(Context& context, const DenseShape& s, const T* x, const T* w, const T* b, Activation activation,
              T* y) {
-  using Pass = DensePass<Rows<T>, Columns<T>, OutputWriter<T>, false>;
   const int n = static_cast<int>(s.out), k = static_cast<int>(s.in);
   const OutputWriter<T> writer{{s.out},
                                y,
@@ -49,15 +54,20 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
                                activation.kind,
                                static_cast<T>(activation.alpha),
                                four_at_once(y, s.out, s.out) && four_at_once(b, s.out, s.out)};
-  const Pass pass{"dense forward", {s.rows, n, k, {x, s.in, s.rows, s.in}, {w, s.out, s.out, s.in}, writer}};
-  multiply_all<T, precision, kFewRows>(context, pass);
+  const auto pass = [&](auto* x_at, auto* w_at) {
+    using S = std::remove_const_t<std::remove_pointer_t<decltype(x_at)>>;
+    using Pass = DensePass<Rows<S>, Columns<S>, OutputWriter<T>, false>;
+    return Pass{"dense forward",
+                {s.rows, n, k, {x_at, s.in, s.rows, s.in}, {w_at, s.out, s.out, s.in}, writer}};
+  };
+  multiply_operands<T, precision, kFewRows>(context, in_eights(s.in, s.out), Operand<T>{x, s.rows * s.in},
+                                            Operand<T>{w, s.in * s.out}, pass);
 }
 
 template <class T, Precision precision>
 void backward_input(Context& context, const DenseShape& s, const T* dy, const T* w,
                     ActivationGradient<T> gradient, Policy policy, T* dx) {
   using Writer = InputGradientWriter<T, EvenRows>;
-  using Pass = DensePass<Rows<T>, Rows<T>, Writer, false>;
   const int n = static_cast<int>(s.in), k = static_cast<int>(s.out);
   const Writer writer{{s.in},
                       dx,
@@ -66,30 +76,38 @@ void backward_input(Context& context, const DenseShape& s, const T* dy, const T*
                       static_cast<T>(gradient.activation.alpha),
                       policy == Policy::accumulate,
                       four_at_once(dx, s.in, s.in) && four_at_once(gradient.saved, s.in, s.in)};
-  const Pass pass{"dense backward_input",
-                  {s.rows, n, k, {dy, s.out, s.rows, s.out}, {w, s.out, s.in, s.out}, writer}};
-  multiply_all<T, precision, kFewRows>(context, pass);
+  const auto pass = [&](auto* dy_at, auto* w_at) {
+    using S = std::remove_const_t<std::remove_pointer_t<decltype(dy_at)>>;
+    using Pass = DensePass<Rows<S>, Rows<S>, Writer, false>;
+    return Pass{"dense backward_input",
+                {s.rows, n, k, {dy_at, s.out, s.rows, s.out}, {w_at, s.out, s.in, s.out}, writer}};
+  };
+  multiply_operands<T, precision, kFewRows>(context, in_eights(s.out, s.out), Operand<T>{dy, s.rows * s.out},
+                                            Operand<T>{w, s.in * s.out}, pass);
 }
 
 template <class T, Precision precision>
 void backward_weights(Context& context, const DenseShape& s, const T* x, const T* dy, Policy policy, T* dw,
                       T* db) {
   using Writer = WeightGradientWriter<T>;
-  using Pass = DensePass<Columns<T>, Columns<T>, Writer, true>;
   const int m = static_cast<int>(s.in), n = static_cast<int>(s.out);
   int64_t row = 0;
   do {
     const int64_t rows = std::min(s.rows - row, kMostRows);
+    const T* const x_part = x + row * s.in;
+    const T* const dy_part = dy + row * s.out;
     const Writer writer{
         {s.out}, dw, db, policy == Policy::accumulate || row > 0, four_at_once(dw, s.out, s.out)};
-    const Pass pass{"dense backward_weights",
-                    {m,
-                     n,
-                     static_cast<int>(rows),
-                     {x + row * s.in, s.in, s.in, rows},
-                     {dy + row * s.out, s.out, s.out, rows},
-                     writer}};
-    multiply_all<T, precision, kLongSums>(context, pass);
+    const auto pass = [&](auto* x_at, auto* dy_at) {
+      using S = std::remove_const_t<std::remove_pointer_t<decltype(x_at)>>;
+      const auto b = summed_columns(dy_at, dy_part, s.out, s.out, rows);
+      using Pass = DensePass<Columns<S>, std::remove_const_t<decltype(b)>, Writer, true>;
+      return Pass{"dense backward_weights",
+                  {m, n, static_cast<int>(rows), {x_at, s.in, s.in, rows}, b, writer}};
+    };
+    multiply_operands<T, precision, kLongSums>(context, in_eights(s.in, s.out),
+                                               Operand<T>{x_part, rows * s.in},
+                                               Operand<T>{dy_part, rows * s.out}, pass);
     row += rows;
   } while (row < s.rows);
 }

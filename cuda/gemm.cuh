@@ -7,6 +7,7 @@
 
 #include "epilogue.cuh"
 #include "gemm_plan.h"
+#include "gemm_rounded.cuh"
 #include "gemm_simt.cuh"
 #include "gemm_tensor.cuh"
 #include "table.h"
@@ -243,44 +244,22 @@ void with_precision(Precision precision, const F& body) {
   }
 }
 
-// C's products on the device. kSpecial: the pass's own tile beside the general ones.
-template <class T, Precision precision, TileKind kSpecial, class Pass>
-void multiply_all(Context& context, const Pass& pass) {
-  using A = typename Pass::A;
-  using B = typename Pass::B;
-  constexpr bool kSums = Pass::kColumnSums;
+// Plans the product with one of `tiles`, lets run(tile, cut) launch it, and adds its parts up.
+template <class T, int kTiles, class Pass, class Run>
+void multiply_cut(Context& context, const Pass& pass, const TileKind (&tiles)[kTiles], void* partial,
+                  const Run& run) {
   const Extents e = pass.extents();
   if (e.m == 0 || e.n == 0 || e.groups == 0) return;
-  const Plan plan = plan_product(e, Tiles<T, precision, kSpecial>::kAll);
-  const int64_t stride = (e.m + (kSums ? 1 : 0)) * e.n;
+  const Plan plan = plan_product(e, tiles);
+  const int64_t stride = (e.m + (Pass::kColumnSums ? 1 : 0)) * e.n;
   const Cut<T> cut{static_cast<uint32_t>(plan.tiles_m),
                    static_cast<uint32_t>(plan.tiles_n),
                    static_cast<uint32_t>(plan.splits),
                    static_cast<int>(e.groups),
                    plan.slices,
-                   static_cast<T*>(context.workspace),
+                   static_cast<T*>(partial),
                    static_cast<uint32_t>(stride)};
-  const auto run = [&](auto loop) { launch_multiply<typename decltype(loop)::Type>(context, pass, cut); };
-  if constexpr (sizeof(T) == 8) {
-    run(Kind<SimtLoop<T, DoubleTile, A, B, kSums>>{});
-  } else if constexpr (precision == Precision::strict) {
-    if (plan.tile == TileKind::large) {
-      run(Kind<SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
-    } else if (plan.tile == TileKind::medium) {
-      run(Kind<SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
-    } else {
-      run(Kind<SimtLoop<T, SimtTileOf<kSpecial>, A, B, kSums>>{});
-    }
-  } else {
-    using Format = std::conditional_t<precision == Precision::tf32, Tf32Format, Bfloat16Format>;
-    if (plan.tile == TileKind::tensor_large) {
-      run(Kind<TensorLoop<Format, TensorTile<4, 2, 64, 64, 1>, A, B, kSums>>{});
-    } else if (plan.tile == TileKind::tensor_medium) {
-      run(Kind<TensorLoop<Format, TensorTile<2, 2, 64, 32, 3>, A, B, kSums>>{});
-    } else {
-      run(Kind<TensorLoop<Format, TensorTile<2, 2, 32, 16, 6>, A, B, kSums>>{});
-    }
-  }
+  run(plan.tile, cut);
   if (plan.splits > 1) {
     const int parts = plan.splits < 16 ? 1 : plan.splits < 64 ? 8 : 32;
     const auto blocks = static_cast<unsigned>(ceil_div<int64_t>(stride * e.groups, kSumThreads / parts));
@@ -289,10 +268,88 @@ void multiply_all(Context& context, const Pass& pass) {
   }
 }
 
-// Bytes of workspace for a product; see most_partial_sums.
+// C's products on the device. kSpecial: the pass's own tile beside the general ones.
+template <class T, Precision precision, TileKind kSpecial, class Pass>
+void multiply_all(Context& context, const Pass& pass) {
+  using A = typename Pass::A;
+  using B = typename Pass::B;
+  constexpr bool kSums = Pass::kColumnSums;
+  multiply_cut<T>(context, pass, Tiles<T, precision, kSpecial>::kAll, context.workspace,
+                  [&](TileKind tile, const Cut<T>& cut) {
+                    const auto run = [&](auto loop) {
+                      launch_multiply<typename decltype(loop)::Type>(context, pass, cut);
+                    };
+                    if constexpr (sizeof(T) == 8) {
+                      run(Kind<SimtLoop<T, DoubleTile, A, B, kSums>>{});
+                    } else if constexpr (precision == Precision::strict) {
+                      if (tile == TileKind::large) {
+                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
+                      } else if (tile == TileKind::medium) {
+                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
+                      } else {
+                        run(Kind<SimtLoop<T, SimtTileOf<kSpecial>, A, B, kSums>>{});
+                      }
+                    } else {
+                      using Format =
+                          std::conditional_t<precision == Precision::tf32, Tf32Format, Bfloat16Format>;
+                      if (tile == TileKind::tensor_large) {
+                        run(Kind<TensorLoop<Format, TensorTile<4, 2, 64, 64, 1>, A, B, kSums>>{});
+                      } else if (tile == TileKind::tensor_medium) {
+                        run(Kind<TensorLoop<Format, TensorTile<2, 2, 64, 32, 3>, A, B, kSums>>{});
+                      } else {
+                        run(Kind<TensorLoop<Format, TensorTile<2, 2, 32, 16, 6>, A, B, kSums>>{});
+                      }
+                    }
+                  });
+}
+
+inline constexpr TileKind kRoundedTiles[2] = {TileKind::rounded_large, TileKind::rounded_medium};
+
+// The same of a pass over rounded operands; partial sums lie at `partial`.
+template <class Pass>
+void multiply_rounded(Context& context, const Pass& pass, void* partial) {
+  using A = typename Pass::A;
+  using B = typename Pass::B;
+  constexpr bool kSums = Pass::kColumnSums;
+  multiply_cut<float>(context, pass, kRoundedTiles, partial, [&](TileKind tile, const Cut<float>& cut) {
+    if (tile == TileKind::rounded_large) {
+      launch_multiply<RoundedLoop<TensorTile<4, 2, 64, 64, 1, 32>, A, B, kSums>>(context, pass, cut);
+    } else {
+      launch_multiply<RoundedLoop<TensorTile<2, 2, 64, 64, 2, 32>, A, B, kSums>>(context, pass, cut);
+    }
+  });
+}
+
+// The product that make(a, b) is the pass of: of the operands, or of what they are rounded to. in_eights: see
+// rounds_once.
+template <class T, Precision precision, TileKind kSpecial, class Make>
+void multiply_operands(Context& context, bool in_eights, Operand<T> a, Operand<T> b, const Make& make) {
+  const auto pass = make(a.data, b.data);
+  if constexpr (precision == Precision::bfloat16) {
+    if (rounds_once(pass.extents(), in_eights, a.elements, b.elements)) {
+      char* const room = static_cast<char*>(context.workspace);
+      auto* const a_to = reinterpret_cast<Bfloat16*>(room);
+      auto* const b_to = reinterpret_cast<Bfloat16*>(room + rounded_bytes(a.elements));
+      const int64_t a_eights = a.elements / 8, b_eights = b.elements / 8;
+      launch(context, pass.name, round_operands<T>, dim3(blocks_for(a_eights + b_eights, kRoundThreads)),
+             dim3(kRoundThreads), 0, a.data, a_to, a_eights, b.data, b_to, b_eights,
+             four_at_once(a.data, 4, 4) && four_at_once(b.data, 4, 4));
+      void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);
+      return multiply_rounded(
+          context, make(static_cast<const Bfloat16*>(a_to), static_cast<const Bfloat16*>(b_to)), partial);
+    }
+  }
+  multiply_all<T, precision, kSpecial>(context, pass);
+}
+
+// Bytes of workspace for a product of arrays of `a` and `b` elements, and of those of smaller batches; see
+// most_partial_sums.
 template <class T, Precision precision, TileKind kSpecial>
-int64_t workspace_of(const Extents& e) {
-  return most_partial_sums(e, Tiles<T, precision, kSpecial>::kAll) * static_cast<int64_t>(sizeof(T));
+int64_t workspace_of(const Extents& e, bool in_eights, int64_t a, int64_t b) {
+  constexpr auto kSize = static_cast<int64_t>(sizeof(T));
+  const int64_t plain = most_partial_sums(e, Tiles<T, precision, kSpecial>::kAll) * kSize;
+  if (precision != Precision::bfloat16 || !rounds_once(e, in_eights, a, b)) return plain;
+  return std::max(plain, rounded_bytes(a) + rounded_bytes(b) + most_partial_sums(e, kRoundedTiles) * kSize);
 }
 
 }  // namespace nnx::cuda

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 
 namespace nnx::cuda {
 
@@ -16,7 +18,9 @@ enum class TileKind : int32_t {
   slim,
   tensor_large,
   tensor_medium,
-  tensor_small
+  tensor_small,
+  rounded_large,  // of operands that were rounded before: gemm_rounded.cuh
+  rounded_medium
 };
 
 struct TileCost {
@@ -44,6 +48,10 @@ constexpr TileCost cost_of(TileKind kind) {
       return {128, 64, 16, 3, 330, 800};
     case TileKind::tensor_small:
       return {64, 32, 16, 6, 130, 700};
+    case TileKind::rounded_large:
+      return {256, 128, 32, 1, 1000, 1200};
+    case TileKind::rounded_medium:
+      return {128, 128, 32, 2, 660, 900};
   }
   return {};
 }
@@ -103,6 +111,24 @@ Plan plan_product(const Extents& e, const TileKind (&tiles)[kTiles]) {
     }
   }
   return best;
+}
+
+// Whether a product in bfloat16 gains by rounding its operands, arrays of `a` and `b` elements, once, before
+// it: in_eights says whether those come eight together, which the copies ask for. A large tile's slice is
+// expected to take half the time; rounding, 6 bytes an element at the memory's rate and a launch. Where it
+// gains for a batch, it does for all larger ones, so that programs may ask once. NNX_CUDA_ROUND_ONCE=always
+// or =never, for tests and to measure it.
+inline bool rounds_once(const Extents& e, bool in_eights, int64_t a, int64_t b) {
+  static const char* const asked = std::getenv("NNX_CUDA_ROUND_ONCE");
+  if (!in_eights || (asked != nullptr && std::strcmp(asked, "never") == 0)) return false;
+  if (asked != nullptr && std::strcmp(asked, "always") == 0) return true;
+  const TileCost cost = cost_of(TileKind::tensor_large);
+  const double products = static_cast<double>(e.m) * static_cast<double>(e.n) * static_cast<double>(e.k) *
+                          static_cast<double>(e.groups);
+  const double slices = products / (static_cast<double>(cost.rows) * cost.columns * cost.depth);
+  const double saved = slices * cost.cycles / 2 / kMultiprocessors;
+  const double spent = 3000.0 + static_cast<double>(a + b) * 6 / 1700.0;
+  return saved > 2 * spent;  // or it is not worth the memory
 }
 
 // Elements that partial sums take at most, for this product and every one with a smaller m or k: programs ask

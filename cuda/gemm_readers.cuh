@@ -38,6 +38,9 @@ struct Divider {
   }
 };
 
+// A bfloat16's bits. Readers of them read eight at once, always: see rounded.cuh.
+using Bfloat16 = uint16_t;
+
 // Whether four consecutive elements may be copied at once.
 template <class T>
 bool four_at_once(const T* at, int64_t stride, int64_t extent) {
@@ -70,6 +73,8 @@ struct MatrixReader {
     return {kAlongK ? k : k * stride, k < running_extent ? 0 : kNowhere, 0};
   }
   __device__ __forceinline__ bool is_inside(const Place& a, const Place& b) const { return (a.y | b.y) == 0; }
+  // To a later column of the rows in memory.
+  __device__ __forceinline__ void skip(int64_t columns) { data += columns; }
 };
 
 // Where the tile of an operand lies in shared memory: kRows values of the fixed index, kDepth of k. kPad
@@ -83,15 +88,15 @@ struct SliceLayout {
   }
 };
 
-// Calls piece(row, k, index) for this thread's groups of four elements of a slice: four values of k, or four
+// Calls piece(row, k, index) for this thread's groups of kGroup elements of a slice: as many values of k, or
 // rows, from there on. A thread's pieces lie at one k, or one row.
-template <bool kAlongK, int kRows, int kDepth, int kThreads, class F>
+template <bool kAlongK, int kRows, int kDepth, int kThreads, int kGroup = 4, class F>
 __device__ __forceinline__ void for_pieces(const F& piece) {
-  constexpr int kAcross = (kAlongK ? kDepth : kRows) / 4, kDown = kAlongK ? kRows : kDepth;
+  constexpr int kAcross = (kAlongK ? kDepth : kRows) / kGroup, kDown = kAlongK ? kRows : kDepth;
   constexpr int kStep = kThreads / kAcross, kCount = (kDown + kStep - 1) / kStep;
   static_assert(kThreads % kAcross == 0);
   const int thread = static_cast<int>(threadIdx.x);
-  const int across = thread % kAcross * 4;
+  const int across = thread % kAcross * kGroup;
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
     const int down = thread / kAcross + i * kStep;

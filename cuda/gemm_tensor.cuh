@@ -79,15 +79,16 @@ struct Bfloat16Format {
 };
 
 // kM, kN: a warp's rows and columns.
-template <int kWarpsM_, int kWarpsN_, int kM_, int kN_, int kBlocks_>
+template <int kWarpsM_, int kWarpsN_, int kM_, int kN_, int kBlocks_, int kDepth_ = 16>
 struct TensorTile {
   static constexpr int kWarpsM = kWarpsM_, kWarpsN = kWarpsN_, kM = kM_, kN = kN_, kBlocks = kBlocks_;
-  static constexpr int kDepth = 16;
+  static constexpr int kDepth = kDepth_;
   static constexpr int kRows = kWarpsM * kM, kColumns = kWarpsN * kN, kThreads = 32 * kWarpsM * kWarpsN;
 };
 
-template <class Format, class Tile, class A, class B, bool kColumnSums>
-struct TensorLoop {
+// A thread's sums, and how slices in shared memory are multiplied into them.
+template <class Format, class Tile, class A, class B>
+struct TensorSums {
   using Element = float;
   using Stored = typename Format::Stored;
   static constexpr int kRows = Tile::kRows, kColumns = Tile::kColumns, kDepth = Tile::kDepth;
@@ -96,32 +97,15 @@ struct TensorLoop {
   static constexpr int kWarpRows = Tile::kM, kWarpsM = Tile::kWarpsM, kCopies = 1;
   static constexpr int kStagingStride = kColumns + 8;
   static constexpr int kStagingSize = kWarpsM * kPassRows * kStagingStride;
-  static constexpr int kPiecesA = kRows * kDepth / 4 / kThreads, kPiecesB = kColumns * kDepth / 4 / kThreads;
-  static_assert(kPiecesA > 0 && kPiecesB > 0);
   using SliceA = SliceLayout<A::kAlongK, kRows, kDepth, A::kAlongK ? Format::kPadAlongK : Format::kPadAcross>;
   using SliceB =
       SliceLayout<B::kAlongK, kColumns, kDepth, B::kAlongK ? Format::kPadAlongK : Format::kPadAcross>;
 
-  struct Buffers {
-    alignas(16) Stored a[2][SliceA::kSize];
-    alignas(16) Stored b[2][SliceB::kSize];
-  };
-  struct alignas(16) Shared {
-    Place rows[kRows], columns[kColumns];
-    union {
-      Buffers buffers;
-      float staging[1][kStagingSize];
-      float column_sums[4 * kThreads];
-    };
-  };
-
-  Shared& shared;
   float sums[Tile::kM / 16][Tile::kN / 8][4];
   float column_sums[4];
-  float fetched_a[kPiecesA][4], fetched_b[kPiecesB][4];
   int lane, warp_m, warp_n;
 
-  __device__ __forceinline__ explicit TensorLoop(Shared& s) : shared(s) {
+  __device__ __forceinline__ TensorSums() {
     const int warp = static_cast<int>(threadIdx.x) / 32;
     lane = static_cast<int>(threadIdx.x) % 32;
     warp_m = warp / Tile::kWarpsN, warp_n = warp % Tile::kWarpsN;
@@ -136,6 +120,72 @@ struct TensorLoop {
 #pragma unroll
     for (int v = 0; v < 4; ++v) column_sums[v] = 0;
   }
+
+  __device__ __forceinline__ void multiply(const Stored* a, const Stored* b) {
+#pragma unroll
+    for (int k = 0; k < kDepth; k += Format::kMmaDepth) {
+      uint32_t rows[Tile::kM / 16][4];
+#pragma unroll
+      for (int i = 0; i < Tile::kM / 16; ++i) {
+        Format::template load_rows<SliceA, A::kAlongK>(rows[i], a, warp_m * Tile::kM + 16 * i, k, lane);
+      }
+#pragma unroll
+      for (int j = 0; j < Tile::kN / 16; ++j) {
+        uint32_t columns[4];
+        Format::template load_columns<SliceB, B::kAlongK>(columns, b, warp_n * Tile::kN + 16 * j, k, lane);
+        const uint32_t left[2] = {columns[0], columns[1]}, right[2] = {columns[2], columns[3]};
+#pragma unroll
+        for (int i = 0; i < Tile::kM / 16; ++i) {
+          Format::mma(sums[i][2 * j], rows[i], left);
+          Format::mma(sums[i][2 * j + 1], rows[i], right);
+        }
+      }
+    }
+  }
+
+  // The sums of pass `pass` to the staging area: rows (warp_m, kPassRows), columns.
+  __device__ __forceinline__ void stage(float* staging, int pass) const {
+    const int column = warp_n * Tile::kN + lane % 4 * 2;
+    float* const to = staging + (warp_m * kPassRows + lane / 4) * kStagingStride + column;
+#pragma unroll
+    for (int j = 0; j < Tile::kN / 8; ++j) {
+      const float (&four)[4] = sums[pass][j];
+      *reinterpret_cast<float2*>(to + 8 * j) = make_float2(four[0], four[1]);
+      *reinterpret_cast<float2*>(to + 8 * kStagingStride + 8 * j) = make_float2(four[2], four[3]);
+    }
+  }
+};
+
+template <class Format, class Tile, class A, class B, bool kColumnSums>
+struct TensorLoop : TensorSums<Format, Tile, A, B> {
+  using Sums = TensorSums<Format, Tile, A, B>;
+  using Sums::kColumns;
+  using Sums::kDepth;
+  using Sums::kRows;
+  using Sums::kThreads;
+  using typename Sums::SliceA;
+  using typename Sums::SliceB;
+  using typename Sums::Stored;
+  static constexpr int kPiecesA = kRows * kDepth / 4 / kThreads, kPiecesB = kColumns * kDepth / 4 / kThreads;
+  static_assert(kPiecesA > 0 && kPiecesB > 0);
+
+  struct Buffers {
+    alignas(16) Stored a[2][SliceA::kSize];
+    alignas(16) Stored b[2][SliceB::kSize];
+  };
+  struct alignas(16) Shared {
+    Place rows[kRows], columns[kColumns];
+    union {
+      Buffers buffers;
+      float staging[1][Sums::kStagingSize];
+      float column_sums[4 * kThreads];
+    };
+  };
+
+  Shared& shared;
+  float fetched_a[kPiecesA][4], fetched_b[kPiecesB][4];
+
+  __device__ __forceinline__ explicit TensorLoop(Shared& s) : shared(s) {}
 
   template <int kExtent, class Reader, int kPieces>
   static __device__ __forceinline__ void fetch(const Reader& reader, const Place* table, int k0,
@@ -166,32 +216,10 @@ struct TensorLoop {
       if constexpr (kColumnSums) {
         if (sum_columns) {
 #pragma unroll
-          for (int v = 0; v < 4; ++v) column_sums[v] += fetched_b[i][v];
+          for (int v = 0; v < 4; ++v) this->column_sums[v] += fetched_b[i][v];
         }
       }
     });
-  }
-
-  __device__ __forceinline__ void multiply(const Stored* a, const Stored* b) {
-#pragma unroll
-    for (int k = 0; k < kDepth; k += Format::kMmaDepth) {
-      uint32_t rows[Tile::kM / 16][4];
-#pragma unroll
-      for (int i = 0; i < Tile::kM / 16; ++i) {
-        Format::template load_rows<SliceA, A::kAlongK>(rows[i], a, warp_m * Tile::kM + 16 * i, k, lane);
-      }
-#pragma unroll
-      for (int j = 0; j < Tile::kN / 16; ++j) {
-        uint32_t columns[4];
-        Format::template load_columns<SliceB, B::kAlongK>(columns, b, warp_n * Tile::kN + 16 * j, k, lane);
-        const uint32_t left[2] = {columns[0], columns[1]}, right[2] = {columns[2], columns[3]};
-#pragma unroll
-        for (int i = 0; i < Tile::kM / 16; ++i) {
-          Format::mma(sums[i][2 * j], rows[i], left);
-          Format::mma(sums[i][2 * j + 1], rows[i], right);
-        }
-      }
-    }
   }
 
   // As SimtLoop::run.
@@ -205,22 +233,13 @@ struct TensorLoop {
     for (int s = 0; s < slices; ++s) {
       const bool more = s + 1 < slices;
       if (more) fetch(a, b, k0 + (s + 1) * kDepth);
-      multiply(shared.buffers.a[s % 2], shared.buffers.b[s % 2]);
+      this->multiply(shared.buffers.a[s % 2], shared.buffers.b[s % 2]);
       if (more) store((s + 1) % 2, sum_columns);
       sync_block();
     }
   }
 
-  __device__ __forceinline__ void stage(int pass) const {
-    const int column = warp_n * Tile::kN + lane % 4 * 2;
-    float* const to = shared.staging[0] + (warp_m * kPassRows + lane / 4) * kStagingStride + column;
-#pragma unroll
-    for (int j = 0; j < Tile::kN / 8; ++j) {
-      const float (&four)[4] = sums[pass][j];
-      *reinterpret_cast<float2*>(to + 8 * j) = make_float2(four[0], four[1]);
-      *reinterpret_cast<float2*>(to + 8 * kStagingStride + 8 * j) = make_float2(four[2], four[3]);
-    }
-  }
+  __device__ __forceinline__ void stage(int pass) const { Sums::stage(shared.staging[0], pass); }
 };
 
 }  // namespace nnx::cuda

@@ -125,4 +125,15 @@ CUDA_FAULTS = [
     fault("window_readers.cuh", "&&\n           static_cast<uint32_t>(a.x + b.x) < static_cast<uint32_t>(w);", ";", "padding left and right not seen", CONV),
     fault("window_readers.cuh", "(kernel - axis.tap + step - 1) / step", "(kernel - axis.tap) / step", "the last tap of a phase forgotten", CONV),
     fault("conv2d_passes.cuh", "    p.writer.out += first_channel;", "", "all groups' input gradients written over the first's", CONV),
+    # Operands rounded once
+    fault("gemm_rounded.cuh", "copy_async_wait<kStages - 2>();", "copy_async_wait<kStages - 1>();",
+          "rounded slices multiplied before they arrive", PRODUCTS),
+    fault("gemm_rounded.cuh", "      copy_async_wait<kStages - 2>();\n      sync_block();", "      copy_async_wait<kStages - 2>();",
+          "a barrier removed before a rounded slice is multiplied", PRODUCTS),
+    fault("gemm_rounded.cuh", "exact.data += columns;", "", "sums of the first group's columns", PRODUCTS),
+    fault("gemm_rounded.cuh", "const int64_t offset = 8 * (first ? i : i - a_eights);", "const int64_t offset = 8 * i;",
+          "the second operand rounded from behind its place", PRODUCTS),
+    fault("gemm_rounded.cuh", "if (!b.is_inside(fixed, running)) continue;", "", "sums of columns beyond the last row", PRODUCTS),
+    fault("gemm.cuh", "void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);",
+          "void* const partial = room + rounded_bytes(a.elements);", "partial sums over the rounded operand", PRODUCTS),
 ]  # fmt: skip

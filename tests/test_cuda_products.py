@@ -3,6 +3,10 @@
 Small whole numbers have no digits that TF32 or bfloat16 would round off, and their sums of products are exact in float32:
 so all precisions must give the very weights that the CPU gives in float64."""
 
+import os
+import subprocess
+import sys
+
 import nnx
 import numpy as np
 import pytest
@@ -23,6 +27,9 @@ MODELS = {
     "channels in fours": (2, (8, 8, 8), lambda: (Conv(16, 3, padding="same"), Conv(8, 3, padding="same"))),
     "strided, dilated": (4, (18, 12, 5), lambda: (Conv(9, (3, 2), strides=(2, 1)), Conv(8, 2, (1, 3), "same", (2, 1)))),
     "groups": (2, (8, 8, 8), lambda: (Conv(12, 3, groups=4, padding="same"), Conv(8, 3, groups=2, padding="same"))),
+    "dense, eights": (16, (72,), lambda: (Dense(136), Dense(8))),
+    "eights": (4, (18, 12, 16), lambda: (Conv(24, (3, 2), strides=(2, 1)), Conv(16, 2, (1, 3), "same"))),
+    "groups of eights": (2, (8, 8, 32), lambda: (Conv(48, 3, strides=2, padding="same", groups=2), Conv(16, 3, padding="same", groups=2))),
     "large convolution": (64, (32, 32, 4), lambda: (Conv(128, 3, padding="same"), Conv(4, 1))),
 }  # fmt: skip
 SLOW = ("dense, large", "large convolution")
@@ -64,7 +71,9 @@ def test_whole_numbers_are_exact(rng, name, precision):
 
 @needs_cuda
 @pytest.mark.parametrize(("precision", "bits"), [("tf32", 10), ("bfloat16", 7)])
-@pytest.mark.parametrize("name", ["dense", "one channel", "channels in fours"])
+@pytest.mark.parametrize(
+    "name", ["dense", "one channel", "channels in fours", "dense, eights", "groups of eights"]
+)
 def test_rounding_of_the_factors(rng, name, precision, bits):
     """Factors are rounded to `bits` of mantissa, in every pass; sums are not."""
     rows, input_shape, layers = MODELS[name]
@@ -81,3 +90,16 @@ def test_rounding_of_the_factors(rng, name, precision, bits):
     for g, w in zip(got, want, strict=True):
         assert nmse(g, w) < 2 * 4.0**-bits
     assert nmse(got[0], want[0]) > NMSE["float32"]
+    assert (
+        nmse(got[-1], want[-1]) < NMSE["float32"]
+    )  # the last bias: a sum of gradients, of which none is a factor
+
+
+@needs_cuda
+def test_operands_rounded_once():
+    """What large products do, rounding their operands to bfloat16 before they multiply: here all that can."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "bfloat16 and not large"],
+        env={**os.environ, "NNX_CUDA_ROUND_ONCE": "always"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -37,6 +37,14 @@ def fma(threads: int) -> tuple[Callable[[], object], float] | None:
     return lambda: library.fma_run(threads, *work), library.fma_flops(*work)
 
 
+def independent_tasks() -> Callable[[int], object] | None:
+    """A call, by threads, of some 6,000 tasks of 30 us: whoever is free takes the next, and nobody waits for one."""
+    library = _library("fma_peak")
+    if library is None:
+        return None
+    return lambda threads: library.fma_run(threads, ctypes.c_long(6_000), ctypes.c_long(20_000))
+
+
 @functools.cache
 def bandwidth(threads: int, working_set: int) -> float | None:
     """Bytes per second over the same `working_set` bytes: reading, or updating where that moves more."""

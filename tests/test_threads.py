@@ -145,6 +145,35 @@ def test_the_count_may_change_between_calls():
         nnx.set_num_threads(before)
 
 
+SPARE = """
+import os, time
+import numpy as np, nnx
+
+def nanoseconds():  # on a CPU, by thread
+    return {task: int(open(f"/proc/self/task/{task}/schedstat").read().split()[0]) for task in os.listdir("/proc/self/task")}
+
+def products(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        nnx.ops.dense(x, x)
+
+x = np.ones((300, 300), np.float32)
+others = set(os.listdir("/proc/self/task"))
+for count in (6, 2):
+    nnx.set_num_threads(count)
+    products(0.2)
+before = nanoseconds()
+products(0.2)
+after = nanoseconds()
+print(sum(after[task] > before[task] for task in after if task not in others))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="the system does not say")
+def test_threads_beyond_the_count_rest():
+    assert int(in_child(SPARE)) <= 1
+
+
 def test_models_train_side_by_side():
     """Two models in two threads end as they would alone."""
     rng = np.random.default_rng(3)

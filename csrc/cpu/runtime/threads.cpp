@@ -1,6 +1,7 @@
 #include "cpu/runtime/threads.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -24,12 +25,20 @@ constexpr int64_t kMaxChunks = 0xFFFF;
 // The loop going on. `claim_` holds its number (upper half) and the chunks nobody has taken yet, [low, high):
 // the owner takes them from below and the helpers from above, so that over the loops of a program each keeps
 // to its own part of the arrays. A helper that read a loop's fields too late finds that the claim has moved
-// on.
+// on, so helpers need not know when a region begins or ends.
 class Team {
  public:
+  // Loops to come are for helpers of ranks below `size`.
+  void resize(int size) {
+    if (size_.load(std::memory_order_relaxed) == size) return;
+    size_.store(size, std::memory_order_relaxed);
+    resized_.advance();
+  }
+
   void run(int64_t chunks, void (*chunk)(const void*, int64_t), const void* body) {
     chunk_.store(chunk, std::memory_order_relaxed);
     body_.store(body, std::memory_order_relaxed);
+    owner_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
     left_.store(chunks, std::memory_order_relaxed);
     ++number_;
     claim_.store(pack(number_, 0, static_cast<uint32_t>(chunks)), std::memory_order_release);
@@ -45,11 +54,16 @@ class Team {
     }
   }
 
-  // Takes chunks of loops until the region ends.
-  void help() {
+  // Takes chunks of loops for ever.
+  [[noreturn]] void help(int rank) {
     while (true) {
+      const uint32_t size_seen = resized_.load();
+      if (rank >= size_.load(std::memory_order_relaxed)) {
+        resized_.wait_while(size_seen, 0);
+        continue;
+      }
       const uint32_t seen = published_.load();
-      if (closed_.load(std::memory_order_acquire)) return;
+      make_way();
       int64_t i;
       while (take(false, &i)) {
         const auto chunk = chunk_.load(std::memory_order_relaxed);
@@ -58,12 +72,6 @@ class Team {
       }
       published_.wait_while(seen, kIdleSpins);
     }
-  }
-
-  void open() { closed_.store(false, std::memory_order_relaxed); }
-  void close() {
-    closed_.store(true, std::memory_order_release);
-    published_.advance();
   }
 
  private:
@@ -86,13 +94,27 @@ class Team {
     }
   }
 
+  // A helper that runs on its owner's CPU stands in the way of the thread it should help: it goes to another.
+  void make_way() const {
+    const int cpu = sched_getcpu();
+    if (cpu < 0 || cpu != owner_cpu_.load(std::memory_order_relaxed)) return;
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    if (CPU_COUNT(&allowed) < size_.load(std::memory_order_relaxed)) return;
+    cpu_set_t others = allowed;
+    CPU_CLR(cpu, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+      sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+  }
+
   alignas(cpu::kCacheLine) std::atomic<uint64_t> claim_{0};
   alignas(cpu::kCacheLine) std::atomic<int64_t> left_{0};
   std::atomic<void (*)(const void*, int64_t)> chunk_{nullptr};
   std::atomic<const void*> body_{nullptr};
-  std::atomic<bool> closed_{true};
+  std::atomic<int> owner_cpu_{-1}, size_{0};
   uint32_t number_ = 0;
-  cpu::WaitWord published_, finished_;
+  cpu::WaitWord published_, finished_, resized_;
 };
 
 namespace cpu {
@@ -128,60 +150,27 @@ struct Scratch {
   ~Scratch() { std::free(data); }
 };
 
-// Threads that wait for regions. Workers never end: the process's exit takes them.
+// Threads that help. They never end: the process's exit takes them.
 class Pool {
  public:
   void run(int threads, Context& context, const std::function<void(Context&)>& body) {
-    ensure(threads);
+    for (; workers_ < threads - 1; ++workers_) {
+      std::thread([this, rank = workers_ + 1] {
+        const FlushDenormals flush;
+        team_.help(rank);
+      }).detach();
+    }
+    team_.resize(threads);
     context.size = threads;
     context.team = &team_;
-    running_.store(threads - 1, std::memory_order_relaxed);
-    team_.open();
-    for (int rank = 1; rank < threads; ++rank) start_[rank].advance();
-    const Close close{*this};
     body(context);
   }
 
   std::mutex in_use;
 
  private:
-  // Ends the region, however the body ends: helpers leave before anyone may open the next.
-  struct Close {
-    Pool& pool;
-    ~Close() {
-      pool.team_.close();
-      while (true) {
-        const uint32_t seen = pool.left_.load();
-        if (pool.running_.load(std::memory_order_acquire) == 0) return;
-        pool.left_.wait_while(seen, kJoinSpins);
-      }
-    }
-  };
-
-  // Grows to `threads` - 1 workers.
-  void ensure(int threads) {
-    while (workers_ < threads - 1) {
-      const int rank = workers_ + 1;
-      std::thread([this, rank] { work(rank); }).detach();
-      workers_ = rank;
-    }
-  }
-
-  void work(int rank) {
-    for (uint32_t seen = 0;; ++seen) {
-      // Only a region's own workers are woken, and each region waits for them: none can be missed.
-      start_[rank].wait_while(seen, kIdleSpins);
-      const FlushDenormals flush;
-      team_.help();
-      if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) left_.advance();
-    }
-  }
-
   Team team_;
   int workers_ = 0;
-  WaitWord start_[kMaxThreads];
-  WaitWord left_;
-  alignas(kCacheLine) std::atomic<int> running_{0};
 };
 
 std::atomic<Pool*> current_pool{nullptr};

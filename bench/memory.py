@@ -1,12 +1,15 @@
-"""How much memory does a training step take? AlexNet, batch 16, each library in a process of its own.
+"""How much memory does a training step take? Each library in a process of its own.
 
-Measured is what the process holds at its peak, and what of it came after the library and the batch were
-there; `summary` promises the latter.
+Measured is what the process holds at its peak, and what memory of its own came into use after the library and
+the batch were there; `summary` promises the latter. Not in use are code, which comes from files as it is first
+called, and what the C library keeps of memory that was given back.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -63,11 +66,11 @@ def measure(title: str, options: argparse.Namespace) -> dict[str, Any]:
 def nnx_child(workload: models.Workload, options: argparse.Namespace) -> dict[str, float]:
     model = workload.make()
     x, y = models.samples(model, workload.loss, workload.batch)
-    before = resident("VmRSS")
+    before = in_use()
     model = workload.model()
     for _ in range(STEPS):
         model.train_step(x, y)
-    peak, after = resident("VmHWM"), resident("VmRSS")
+    peak, after = resident("VmHWM"), in_use()
     return {"before": before, "after": after, "peak": peak, "summary": estimate(model, workload.batch)}
 
 
@@ -79,19 +82,28 @@ def torch_child(workload: models.Workload, options: argparse.Namespace) -> dict[
     model = workload.make()
     x, y = models.samples(model, workload.loss, workload.batch)
     torch.nn.functional.relu(torch.zeros(1))
-    before = resident("VmRSS")
+    before = in_use()
     network = torch_twin.twin(model, same_weights=False)  # nnx's weights would count too
     loop = torch_twin.training(network, workload.loss, x, y)
     for _ in range(STEPS):
         loop.call()
-    return {"before": before, "after": resident("VmRSS"), "peak": resident("VmHWM")}
+    return {"before": before, "after": in_use(), "peak": resident("VmHWM")}
 
 
 CHILDREN = {"nnx": nnx_child, "PyTorch": torch_child}
 
 
+def in_use() -> float:
+    """MB of the process's own memory, once the C library has returned what is free."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+    return resident("RssAnon")
+
+
 def resident(field: str) -> float:
-    """MB, a million bytes each: VmRSS now, VmHWM at most so far."""
+    """MB, a million bytes each: RssAnon the process's own now, VmHWM all of it at most so far."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -132,8 +144,8 @@ def write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
             )
         )
     notes = (
-        "MB resident: at the peak, library included; and what training took, from before the model was\n"
-        f"built to after {STEPS} steps, beside what `summary` says of it."
+        "MB resident: at the peak, library included; and what training took, from before the model was built to\n"
+        f"after {STEPS} steps (without code, and without what is free in the heap), beside what `summary` says of it."
     )
     text = f"{report.table(header, cells)}\n\n{notes}"
     print(f"\n{text}")

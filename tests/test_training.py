@@ -1,7 +1,10 @@
 """fit, evaluate, predict: what training does, step by step."""
 
+import ctypes
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -676,3 +679,33 @@ def test_a_callback_may_not_run_the_program_it_is_called_from():
     model.compile("sgd", "cross_entropy", seed=0)
     model.fit(x, y, batch_size=4, epochs=1, verbose=0, callbacks=[Nested()])
     assert seen == [(8, 2), (8, 2)]
+
+
+MEMORY = """
+import ctypes, re
+import numpy as np, nnx
+
+def in_use():  # bytes: private pages, less what is free in the heap
+    ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
+    return 1024 * int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1])
+
+rng = np.random.default_rng(0)
+x, y = rng.standard_normal((128, 784), np.float32), rng.integers(0, 10, 128)
+before = in_use()
+model = nnx.models.mlp(784, (512, 512), 10)
+model.compile(nnx.SGD(0.01, momentum=0.9), "cross_entropy")
+for _ in range(3):
+    model.train_step(x, y)
+taken = in_use() - before
+said = re.search(r"Memory to train on 128 samples, .*: ([\\d.]+) MB", model.summary(batch_size=128))[1]
+print(1e6 * float(said) / taken)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim") or "LD_PRELOAD" in os.environ,
+    reason="needs glibc's own allocator",
+)
+def test_summary_says_what_training_takes():
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert 0.9 <= float(done.stdout) <= 1.1

@@ -198,7 +198,10 @@ class Model(Layer):
         """As part of another model there is nothing to do: the inner layers build themselves."""
 
     def summary(self, batch_size: int = 1) -> str:
-        """A table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes."""
+        """A table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes.
+
+        To that each thread adds, on the CPU, what its kernels need of 4 MB of scratch memory.
+        """
         return summary.table(self, integer("summary", "batch_size", batch_size))
 
     # Weights

@@ -90,7 +90,7 @@ def new_store(
         device,
     )
     for index, weight in enumerate(order):
-        store.set(index, weight.numpy(dtype, seed, index).astype(dtype, copy=False))
+        store.set(index, weight.value(dtype, seed, index).astype(dtype, copy=False))
         weight.bind(store, index)
     return store
 

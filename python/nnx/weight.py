@@ -49,14 +49,19 @@ class Weight:
         """The place in that store."""
         return self._index
 
-    def numpy(self, dtype: str = "float32", seed: int | None = None, number: int = 0) -> npt.NDArray[Any]:
-        """A copy of the value; the first call makes it, from `seed` and `number`, as `dtype`."""
+    def value(self, dtype: str = "float32", seed: int | None = None, number: int = 0) -> npt.NDArray[Any]:
+        """What `numpy` copies, not to be written to: a large array is not there twice."""
         if self._store is not None:
             return self._store.get(self._index)
         if self._value is None:
             seed = seeds.draw() if seed is None else seed
             self._value = self.initializer(self.shape, seed=seed, number=number, dtype=dtype)
-        return np.array(self._value)
+        return self._value
+
+    def numpy(self, dtype: str = "float32", seed: int | None = None, number: int = 0) -> npt.NDArray[Any]:
+        """A copy of the value; the first call makes it, from `seed` and `number`, as `dtype`."""
+        value = self.value(dtype, seed, number)
+        return np.array(value) if value is self._value else value
 
     def assign(self, value: npt.ArrayLike) -> None:
         """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers."""

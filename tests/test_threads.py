@@ -174,6 +174,28 @@ def test_threads_beyond_the_count_rest():
     assert int(in_child(SPARE)) <= 1
 
 
+RESTING = (
+    SPARE[: SPARE.index("for count in")]
+    + """
+nnx.set_num_threads(2)
+wakes = 0
+for _ in range(20):
+    products(0.005)
+    time.sleep(0.03)
+    before = nanoseconds()
+    time.sleep(0.01)
+    after = nanoseconds()
+    wakes += sum(after[task] > before[task] for task in after if task not in others)
+print(wakes)
+"""
+)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="the system does not say")
+def test_threads_sleep_between_calls():
+    assert int(in_child(RESTING)) <= 2
+
+
 def test_models_train_side_by_side():
     """Two models in two threads end as they would alone."""
     rng = np.random.default_rng(3)

@@ -17,6 +17,9 @@ namespace {
 // Looks at a word before sleeping: about 50 us between loops, less for the last chunk of one.
 constexpr int kIdleSpins = 2500, kJoinSpins = 1000;
 
+// Naps while others hold chunks: some 10 ms, longer than a system lets one process run beside another.
+constexpr int kNaps = 100;
+
 // Chunks a loop may have at once; share_chunks cuts longer ones.
 constexpr int64_t kMaxChunks = 0xFFFF;
 
@@ -38,8 +41,8 @@ class Team {
   void run(int64_t chunks, void (*chunk)(const void*, int64_t), const void* body) {
     chunk_.store(chunk, std::memory_order_relaxed);
     body_.store(body, std::memory_order_relaxed);
-    owner_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
     left_.store(chunks, std::memory_order_relaxed);
+    if (published_.has_sleepers()) owner_cpu_.store(sched_getcpu(), std::memory_order_relaxed);
     ++number_;
     claim_.store(pack(number_, 0, static_cast<uint32_t>(chunks)), std::memory_order_release);
     published_.advance();
@@ -50,7 +53,7 @@ class Team {
     while (true) {
       const uint32_t seen = finished_.load();
       if (left_.load(std::memory_order_acquire) == 0) return;
-      finished_.wait_while(seen, kJoinSpins);
+      finished_.wait_while(seen, kJoinSpins, kNaps);
     }
   }
 
@@ -63,14 +66,14 @@ class Team {
         continue;
       }
       const uint32_t seen = published_.load();
-      make_way();
       int64_t i;
       while (take(false, &i)) {
         const auto chunk = chunk_.load(std::memory_order_relaxed);
         chunk(body_.load(std::memory_order_relaxed), i);
         if (left_.fetch_sub(1, std::memory_order_acq_rel) == 1) finished_.advance();
       }
-      published_.wait_while(seen, kIdleSpins);
+      const bool going_on = left_.load(std::memory_order_relaxed) > 0;
+      if (published_.wait_while(seen, kIdleSpins, going_on ? kNaps : 0)) make_way();
     }
   }
 
@@ -94,7 +97,8 @@ class Team {
     }
   }
 
-  // A helper that runs on its owner's CPU stands in the way of the thread it should help: it goes to another.
+  // A helper that wakes on its owner's CPU stands in the way of the thread it should help: it goes to
+  // another.
   void make_way() const {
     const int cpu = sched_getcpu();
     if (cpu < 0 || cpu != owner_cpu_.load(std::memory_order_relaxed)) return;

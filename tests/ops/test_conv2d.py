@@ -59,7 +59,7 @@ NAMED = {
     "many output pixels": case(3, 40, 40, 3, 3, 3, 5),
     "many output pixels, split": case(2, 40, 40, 12, 3, 3, 8, padding=1),
     "batch of many": case(33, 4, 4, 2, 3, 3, 5, padding=1),
-    # 3x3 windows and many points, where float32 goes by Winograd's transforms
+    # Windows of 3x3 and 5x5 and many points, where float32 goes by Winograd's transforms
     "tiles": case(2, 14, 16, 32, 3, 3, 64, padding=1),
     "tiles of odd images": case(3, 13, 11, 24, 3, 3, 40, padding="same"),
     "tiles of one row": case(6, 3, 20, 9, 3, 3, 10),
@@ -72,6 +72,18 @@ NAMED = {
     "tiles of most filters": case(3, 7, 7, 16, 3, 3, 512, padding=1),
     "tiles of too many channels": case(3, 7, 7, 513, 3, 3, 8, padding=1),
     "tiles, their sums split": case(5, 30, 29, 16, 3, 3, 20, padding=1),
+    "wide tiles": case(2, 14, 16, 32, 5, 5, 64, padding=2),
+    "wide tiles of odd images": case(3, 13, 11, 24, 5, 5, 40, padding="same"),
+    "wide tiles of one row": case(6, 5, 20, 9, 5, 5, 10),
+    "wide tiles of one column": case(6, 20, 2, 16, 5, 5, 32, padding=((0, 0), (3, 0))),
+    "wide tiles of one point": case(50, 5, 5, 16, 5, 5, 33),
+    "wide tiles, images smaller than a patch": case(33, 3, 2, 17, 5, 5, 31, padding=((1, 3), (4, 2))),
+    "wide tiles without padding": case(2, 17, 14, 33, 5, 5, 17),
+    "wide tiles with wide padding": case(1, 14, 11, 9, 5, 5, 70, padding=((4, 3), (6, 0))),
+    "wide tiles of many channels": case(1, 14, 14, 200, 5, 5, 130, padding=2),
+    "wide tiles of most channels": case(3, 7, 7, 512, 5, 5, 16, padding=2),
+    "wide tiles of most filters": case(3, 7, 7, 16, 5, 5, 512, padding=2),
+    "wide tiles, their sums split": case(5, 30, 29, 16, 5, 5, 20, padding=2),
 }
 
 
@@ -134,6 +146,7 @@ def test_every_remainder_of_channels(run, rng, fill):
 def test_every_remainder_of_channels_of_tiles(run, rng, fill):
     for c in range(8, 36):
         check(run, rng, *case(3, 7, 8, c, 3, 3, 43 - c, padding=1), "float32", fill)
+        check(run, rng, *case(3, 7, 8, 43 - c, 5, 5, c, padding=2), "float32", fill)
 
 
 @pytest.mark.parametrize("fill", FILLS)
@@ -141,6 +154,13 @@ def test_every_padding_of_tiles(run, rng, fill):
     for top, left in np.ndindex(4, 4):
         padding = ((top, (left + 1) % 3), (left, (2 * top) % 3))
         check(run, rng, *case(2, 12 + top, 15 - left, 8, 3, 3, 9, padding=padding), "float32", fill)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_every_padding_of_wide_tiles(run, rng, fill):
+    for top, left in np.ndindex(5, 5):
+        padding = ((top, (left + 1) % 5), (left, (2 * top) % 5))
+        check(run, rng, *case(2, 13 + top, 16 - left, 9, 5, 5, 8, padding=padding), "float32", fill)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -156,6 +176,8 @@ def test_fused_activation(run, rng, activation, dtype):
         "dilated and strided",
         "tiles of odd images",
         "tiles",
+        "wide tiles of one row",
+        "wide tiles, images smaller than a patch",
     ):
         x_shape, w_shape, options = NAMED[name]
         x, w, b = draw(rng, x_shape, dtype), draw(rng, w_shape, dtype) / 8, draw(rng, w_shape[-1:], dtype)
@@ -200,14 +222,16 @@ def test_nan_stays_in_its_window(run, rng):
 
 def test_nan_stays_in_its_tiles(run, rng):
     """By Winograd's transforms it spreads over the tiles of 2x2 points that it touches, and no further."""
-    x, w = draw(rng, (2, 15, 14, 16)), draw(rng, (3, 3, 16, 18))
-    x[1, 7, 6, 11] = np.nan
-    window, tiles = np.zeros((2, 2, 15, 14, 18), bool)
-    window[1, 6:9, 5:8] = True
-    tiles[1, 6:10, 4:8] = True
-    found = np.isnan(run.conv2d(x, w, padding="same"))
-    assert not np.any(window & ~found)
-    assert not np.any(found & ~tiles)
+    for size, reach in ((3, np.s_[1, 6:10, 4:8]), (5, np.s_[1, 4:10, 4:10])):
+        x, w = draw(rng, (2, 15, 14, 16)), draw(rng, (size, size, 16, 18))
+        x[1, 7, 6, 11] = np.nan
+        window, tiles = np.zeros((2, 2, 15, 14, 18), bool)
+        around = size // 2
+        window[1, 7 - around : 8 + around, 6 - around : 7 + around] = True
+        tiles[reach] = True
+        found = np.isnan(run.conv2d(x, w, padding="same"))
+        assert not np.any(window & ~found)
+        assert not np.any(found & ~tiles)
 
 
 def test_non_contiguous_arguments(rng):

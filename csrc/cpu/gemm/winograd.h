@@ -1,12 +1,12 @@
-// Winograd's minimal filtering F(2x2, 3x3) (Winograd 1980; Lavin and Gray 2016) for float32 convolutions with
-// 3x3 windows, stride 1: a tile of 2x2 output points from a 4x4 patch takes 16 products per pair of channels
-// where the definition takes 36.
+// Winograd's minimal filtering F(2x2, 3x3) and F(2x2, 5x5) (Winograd 1980; Lavin and Gray 2016) for float32
+// convolutions with stride 1: a tile of 2x2 output points from a 4x4 patch takes 16 products per pair of
+// channels where the definition takes 36, from a 6x6 patch 46 where it takes 100.
 //
 //   forward, input gradient   y  = Aᵀ [ (G w Gᵀ) . (Bᵀ d B) ] A      summed over input channels
 //   weight gradient           dw = Gᵀ [ (A dy Aᵀ) . (Bᵀ d B) ] G     summed over tiles
 //
-// Each of the 16 points of [ ] is a matrix product of its own, by the micro-kernels. The only factors are 1/2
-// and 1/4, so whole numbers stay exact.
+// Each of the points of [ ] is a matrix product of its own, by the micro-kernels. The only factors are powers
+// of two down to 1/4 and 1/16, so whole numbers stay exact.
 #pragma once
 
 #include "cpu/gemm/epilogue.h"
@@ -22,9 +22,9 @@ inline constexpr int64_t kMinTiles = 48, kMinChannels = 8;
 inline constexpr int64_t kMaxChannels = 512;
 
 NNX_INLINE bool winograd_pays(const Conv2dShape& s) {
-  const bool small = s.kh == 3 && s.kw == 3 && s.stride_h == 1 && s.stride_w == 1;
-  return small && s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1 &&
-         min_of(s.c, s.o) >= kMinChannels && max_of(s.c, s.o) <= kMaxChannels &&
+  const bool window = s.kh == s.kw && (s.kh == 3 || s.kh == 5);
+  return window && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 &&
+         s.groups == 1 && min_of(s.c, s.o) >= kMinChannels && max_of(s.c, s.o) <= kMaxChannels &&
          s.n * ceil_div(s.oh, 2) * ceil_div(s.ow, 2) >= kMinTiles;
 }
 

@@ -35,12 +35,12 @@ def conv2d(
         (N, OH, OW, O), OH = floor((H + padding - dilation * (KH - 1) - 1) / stride) + 1.
 
     Note:
-        On the CPU 3x3 windows with stride 1, without dilation or groups, go by Winograd's transforms in float32
-        where that is faster: 8 to 512 channels in and out, and 48 or more tiles of 2x2 output points in the batch;
-        so do their gradients. The rounding error is then up to 1.7 times as large (relative to the result, some 7e-7 at
-        512 channels); sums of whole numbers stay exact below 2^22. A NaN or infinity in x makes NaN of every
-        output of the tiles it touches, not only of those whose windows hold it, and values within a factor of four of
-        the largest float32 may overflow.
+        On the CPU windows of 3x3 and 5x5 with stride 1, without dilation or groups, go by Winograd's transforms in
+        float32 where that is faster: 8 to 512 channels in and out, and 48 or more tiles of 2x2 output points in the
+        batch; so do their gradients. The rounding error is then up to 1.7 times as large (relative to the result, some
+        7e-7 at 512 channels); sums of whole numbers stay exact below 2^22, with 5x5 windows below 2^20. A NaN or
+        infinity in x makes NaN of every output of the tiles it touches, not only of those whose windows hold it, and
+        values within a factor of four, with 5x5 windows sixteen, of the largest float32 may overflow.
 
     Raises:
         TypeError: where a dtype is not float32 or float64, or dtypes are mixed.

@@ -38,6 +38,11 @@ OPS = {
         ((4, 28, 28, 33), IMAGES, (3, 3, 16, 33)),
         lambda dy, x, w: nnx.ops.conv2d_backward(dy, x, w, padding="same"),
     ),
+    "conv2d of wide windows": ((IMAGES, (5, 5, 16, 33)), lambda x, w: nnx.ops.conv2d(x, w, padding=2)),
+    "conv2d_backward of wide windows": (
+        ((4, 28, 28, 33), IMAGES, (5, 5, 16, 33)),
+        lambda dy, x, w: nnx.ops.conv2d_backward(dy, x, w, padding=2),
+    ),
     "grouped conv2d_backward": (
         ((4, 14, 14, 32), IMAGES, (3, 3, 8, 32)),
         lambda dy, x, w: nnx.ops.conv2d_backward(dy, x, w, 2, "same", 1, 2),

@@ -27,6 +27,8 @@ CASES = {
     "many channels": (((8, 8, 16), 32, (3, 3), 1, "same", 1), (2, 2, "valid")),
     "many channels, odd, narrow": (((17, 13, 9), 41, (3, 3), 1, "same", 1), (2, 2, "valid")),
     "many channels, few filters": (((15, 16, 17), 8, (3, 3), 1, "valid", 1), (2, 2, "valid")),
+    "many channels, five by five": (((17, 18, 9), 41, (5, 5), 1, "same", 1), (2, 2, "valid")),
+    "many channels, five by five, narrow": (((16, 15, 17), 8, (5, 5), 1, "valid", 1), (2, 2, "valid")),
     "many channels, large pool": (((15, 16, 8), 8, (3, 3), 1, "same", 1), (3, 3, "valid")),
     "many channels, spare rows": (((20, 16, 8), 8, (3, 3), 1, "same", 1), (2, 3, "valid")),
 }

@@ -14,9 +14,10 @@
 
 namespace nnx::cpu::NNX_ISA {
 
-// Where it pays, by shape alone. Measured with AVX-512 and AVX2, one thread: below 48 tiles the transforms of
-// the filters outweigh the products saved, with fewer than 8 channels those of the images.
-inline constexpr int64_t kMinTiles = 48, kMinChannels = 8;
+// Where it pays, by shape alone. Measured with AVX-512 and AVX2, one thread: below 48 tiles, of 5x5 windows
+// 96, the transforms of the filters outweigh the products saved, with fewer than 8 channels those of the
+// images.
+inline constexpr int64_t kMinTiles3 = 48, kMinTiles5 = 96, kMinChannels = 8;
 
 // A sum over more channels is better cut into blocks, for precision (kBlockDepth).
 inline constexpr int64_t kMaxChannels = 512;
@@ -25,7 +26,7 @@ NNX_INLINE bool winograd_pays(const Conv2dShape& s) {
   const bool window = s.kh == s.kw && (s.kh == 3 || s.kh == 5);
   return window && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 &&
          s.groups == 1 && min_of(s.c, s.o) >= kMinChannels && max_of(s.c, s.o) <= kMaxChannels &&
-         s.n * ceil_div(s.oh, 2) * ceil_div(s.ow, 2) >= kMinTiles;
+         s.n * ceil_div(s.oh, 2) * ceil_div(s.ow, 2) >= (s.kh == 3 ? kMinTiles3 : kMinTiles5);
 }
 
 // Elements of workspace, of the first two passes and of the last.

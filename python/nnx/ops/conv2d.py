@@ -36,11 +36,11 @@ def conv2d(
 
     Note:
         On the CPU windows of 3x3 and 5x5 with stride 1, without dilation or groups, go by Winograd's transforms in
-        float32 where that is faster: 8 to 512 channels in and out, and 48 or more tiles of 2x2 output points in the
-        batch; so do their gradients. The rounding error is then up to 1.7 times as large (relative to the result, some
-        7e-7 at 512 channels); sums of whole numbers stay exact below 2^22, with 5x5 windows below 2^20. A NaN or
-        infinity in x makes NaN of every output of the tiles it touches, not only of those whose windows hold it, and
-        values within a factor of four, with 5x5 windows sixteen, of the largest float32 may overflow.
+        float32 where that is faster: 8 to 512 channels in and out, and 48 (5x5: 96) or more tiles of 2x2 output
+        points in the batch; so do their gradients. The rounding error is then up to 1.8 times as large (relative to
+        the result, some 7.5e-7 at 512 channels); sums of whole numbers stay exact below 2^22, with 5x5 windows below
+        2^20. A NaN or infinity in x makes NaN of every output of the tiles it touches, not only of those whose windows
+        hold it, and values within a factor of four, with 5x5 windows sixteen, of the largest float32 may overflow.
 
     Raises:
         TypeError: where a dtype is not float32 or float64, or dtypes are mixed.

@@ -117,7 +117,8 @@ template <class T>
 static void softmax_cross_entropy(Context& context, int64_t rows, int64_t classes, const T* z,
                                   ClassTargets<T> targets, double label_smoothing, const T* row_weight,
                                   double scale, LossOutput<T> output) {
-  const int64_t grain = max_of(1, kGrain / max_of(classes, 1));
+  constexpr int64_t row_cost = 128;  // elements that take as long as a row's logarithm and reductions
+  const int64_t grain = max_of(1, kGrain / max_of(classes, row_cost));
   sum_losses(context, rows, grain, scale, output, [&](int64_t begin, int64_t end) {
     double sum = 0.0;
     for (int64_t r = begin; r < end; ++r) {

@@ -23,6 +23,9 @@ namespace nnx::cpu::NNX_ISA {
 inline constexpr int64_t kChunkTiles = 8;
 inline constexpr int64_t kBlockSegments = 64;
 
+// Multiply-adds that are worth a chunk, and what an element of the result costs in them.
+inline constexpr int64_t kRowsChunkWork = 1 << 17, kElementWork = 16;
+
 // With more row tiles than this B is packed once for all threads, else by each chunk for itself.
 inline constexpr int64_t kSharedPackTiles = 24;
 
@@ -64,8 +67,9 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
 
   // Chunk sizes touch no sum's order, so they may follow the number of threads.
   const int64_t row_chunks = ceil_div(tiles.count, kChunkTiles);
-  const int64_t wanted = context.size == 1 ? 1 : ceil_div(int64_t{4} * context.size, row_chunks);
-  const int64_t column_chunks = min_of(panels, wanted);
+  const int64_t work = rows * panels * width * (depth + kElementWork);
+  const int64_t most = context.size == 1 ? 1 : min_of(int64_t{4} * context.size, work / kRowsChunkWork);
+  const int64_t column_chunks = max_of(1, min_of(panels, ceil_div(most, row_chunks)));
   const Tiling row_chunk = {tiles.count, row_chunks}, column_chunk = {panels, column_chunks};
   // Few tiles gain nothing from a copy of B that they would read but once or twice.
   const bool may_read_direct = tiles.count <= 4;

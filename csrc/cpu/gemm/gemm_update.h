@@ -107,7 +107,8 @@ void gemm_update(Context& context, const DenseShape& s, const T* x, const T* dy,
   const int64_t near_panels =
       max_of(1, kNearPanelElements / (min_of(s.rows, MatrixSource<T>::kLine) * width));
   const int64_t wanted =
-      max_of(1, min_of(int64_t{4} * context.size, s.in * s.out * (s.rows + kUpdateWork) / kUpdateChunkWork));
+      max_of(1, min_of(int64_t{4} * context.size,
+                       s.in * panel_count * width * (s.rows + kUpdateWork) / kUpdateChunkWork));
   const int64_t groups = min_of(panel_count, direct ? 1 : ceil_div(panel_count, kept_panels));
   const Tiling group = {panel_count, groups};
   const Tiling run = {tiles.count, min_of(tiles.count, ceil_div(wanted, groups))};

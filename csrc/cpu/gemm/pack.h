@@ -25,9 +25,14 @@ NNX_INLINE void pack_rows(const T* from, int64_t stride, int64_t depth, int64_t 
     }
     return;
   }
+  int64_t lanes[kTileVectors];
+  for (int v = 0; v < kTileVectors; ++v) lanes[v] = max_of(0, min_of(kLanes<T>, columns - v * kLanes<T>));
   for (int64_t k = 0; k < depth; ++k, from += stride, to += kTileColumns<T>) {
-    for (int64_t c = 0; c < columns; ++c) to[c] = from[c];
-    for (int64_t c = columns; c < kTileColumns<T>; ++c) to[c] = 0;
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileVectors; ++v) {
+      // No pointer behind the row's end, even if nothing is read there.
+      store(to + v * kLanes<T>, lanes[v] > 0 ? load_some(from + v * kLanes<T>, lanes[v]) : Vec<T>{});
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #include "kernels/dense.h"
 
+#include "cpu/few_rows.h"
 #include "cpu/fill.h"
 #include "cpu/gemm/dense_operands.h"
 #include "cpu/gemm/gemm_columns.h"
@@ -16,8 +17,8 @@ int64_t workspace(const DenseShape& s) {
   const int64_t forward = gemm_rows_workspace<T>(s.rows, s.out, s.in);
   const int64_t input = gemm_rows_workspace<T>(s.rows, s.in, s.out);
   const int64_t weights = gemm_columns_workspace(plan_columns<T>(s.in, s.out, s.rows));
-  const int64_t largest = max_of(max_of(forward, one_row_workspace<T>(s)), max_of(input, weights));
-  return largest * static_cast<int64_t>(sizeof(T));
+  const int64_t few = max_of(one_row_workspace<T>(s), few_rows_workspace<T>(s));
+  return max_of(max_of(forward, few), max_of(input, weights)) * static_cast<int64_t>(sizeof(T));
 }
 
 template <class T>
@@ -29,6 +30,10 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
   }
   if (s.rows == 1) {
     one_row_forward(context, s, x, w, b, activation, y);
+    return;
+  }
+  if (depth_parts(s).count > 1) {
+    few_rows_forward(context, s, x, w, b, activation, y);
     return;
   }
   Epilogue<T> epilogue;

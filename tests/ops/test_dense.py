@@ -15,6 +15,8 @@ BLOCKS = [
 LONG = [(2100, 5, 7), (4000, 30, 25), (5003, 9, 1), (3000, 200, 130)]
 # A row by itself, in one part and several.
 SINGLE = [(1, i, o) for i in (3, 97, 800, 1537) for o in (1, 15, 16, 64, 130, 1030, 2100)]
+# Few rows, whose reduction is added up in parts.
+FEW = [(n, i, o) for n in (2, 15, 16, 17, 24, 25, 48, 49) for i, o in ((1030, 33), (301, 130), (65, 515))]
 EMPTY = [(0, 3, 4), (0, 256, 256)]
 
 
@@ -22,8 +24,8 @@ EMPTY = [(0, 3, 4), (0, 256, 256)]
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
     "sizes",
-    [REMAINDERS, COLUMNS, BLOCKS, LONG, SINGLE, EMPTY],
-    ids=["remainders", "columns", "blocks", "long", "single", "empty"],
+    [REMAINDERS, COLUMNS, BLOCKS, LONG, SINGLE, FEW, EMPTY],
+    ids=["remainders", "columns", "blocks", "long", "single", "few", "empty"],
 )
 def test_forward_and_backward(run, rng, sizes, dtype, fill):
     for n, i, o in sizes:
@@ -52,7 +54,7 @@ def test_without_bias(run, rng, dtype):
     "activation", ["step", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"]
 )
 def test_fused_activation(run, rng, activation, dtype):
-    for n, i, o in ((1, 9, 17), (5, 16, 33), (13, 40, 7), (70, 30, 40)):
+    for n, i, o in ((1, 9, 17), (5, 16, 33), (13, 40, 7), (70, 30, 40), (14, 600, 130)):
         x, w, b = draw(rng, (n, i), dtype), draw(rng, (i, o), dtype) / 8, draw(rng, (o,), dtype)
         fused = run.dense(x, w, b, activation=activation)
         # The same bits as the two steps by themselves.

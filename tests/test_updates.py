@@ -86,7 +86,9 @@ def trained(make, x, t, options, *, at_the_end, steps=3, precision="float32"):
 def test_the_bits_are_those_of_an_update_at_the_end(rng, options, precision):
     """Where the reduction over the rows is not split, so below 2048 of them."""
     for rows in (1, 2, 7, 32, 300, 1030):
-        for inputs, units in ((5, (3,)), (70, (33, 10)), (128, (128, 64, 32)), (784, (128, 10))):
+        for inputs, units in (
+            (5, (3,)), (70, (33, 10)), (128, (128, 64, 32)), (50, (300, 130, 10)), (784, (128, 10)),
+        ):  # fmt: skip
             x, t = draw(rng, (rows, inputs)), draw(rng, (rows, units[-1]))
 
             def make(units=units):
@@ -116,6 +118,19 @@ class Twice(nnx.Model):
         return self.last(self.shared(self.shared(x)))
 
 
+class Fork(nnx.Model):
+    """Two layers whose input gradients add up."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.left, self.right = nnx.Dense(60, activation="tanh"), nnx.Dense(70), nnx.Dense(70)
+        self.last = nnx.Dense(3)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(self.left(x) + self.right(x))
+
+
 def frozen():
     model = nnx.Sequential(nnx.Dense(20, activation="relu"), nnx.Dense(40, activation="tanh"), nnx.Dense(3))
     model.layers[1].trainable = False
@@ -124,10 +139,13 @@ def frozen():
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize(
-    ("make", "shape"), [(convolutions, (8, 8, 2)), (Twice, (12,)), (frozen, (30,))], ids=lambda v: str(v)
+    ("make", "shape"),
+    [(convolutions, (8, 8, 2)), (Twice, (12,)), (Fork, (12,)), (frozen, (30,))],
+    ids=lambda v: str(v),
 )
-def test_parameters_of_all_kinds(rng, make, shape, options):
-    x, t = draw(rng, (9, *shape)), draw(rng, (9, 3))
+@pytest.mark.parametrize("rows", [1, 9])
+def test_parameters_of_all_kinds(rng, make, shape, options, rows):
+    x, t = draw(rng, (rows, *shape)), draw(rng, (rows, 3))
     at_once, at_the_end = (trained(make, x, t, options, at_the_end=end) for end in (False, True))
     for a, b in zip(at_once, at_the_end, strict=True):
         check_close(a, b, 4)

@@ -50,6 +50,10 @@ void backward_input(Context& context, const DenseShape& s, const T* dy, const T*
     small_backward_input(s, dy, w, gradient, policy, dx);
     return;
   }
+  if (s.rows == 1) {
+    one_row_backward_input(context, s, dy, w, {dx, gradient, policy});
+    return;
+  }
   Epilogue<T> epilogue;
   epilogue.resume = policy == Policy::accumulate;
   epilogue.gradient = gradient;
@@ -69,15 +73,19 @@ void backward_weights(Context& context, const DenseShape& s, const T* x, const T
 }
 
 template <class T>
-void update_weights(Context& context, const DenseShape& s, const T* x, const T* dy, const SgdRule& rule,
-                    SgdTarget<T> w, SgdTarget<T> b) {
+void update_weights(Context& context, const DenseShape& s, const T* x, const T* dy,
+                    const DenseInput<T>& input, const SgdRule& rule, SgdTarget<T> w, SgdTarget<T> b) {
   if (held_back(rule.guard)) return;
   const Sgd<T> numbers = sgd_of<T>(rule);
+  const bool one_pass = s.rows == 1 && !is_small(s);
+  if (input.dx != nullptr && !one_pass) {
+    backward_input(context, s, dy, w.p, input.gradient, input.policy, input.dx);
+  }
   with_sgd_kind(rule, w.velocity != nullptr, [&](auto kind) {
-    if (is_small(s)) {
+    if (one_pass) {
+      one_row_update<T, kind.value>(context, s, x, dy, input, numbers, w, b);
+    } else if (is_small(s)) {
       small_update<T, kind.value>(s, x, dy, numbers, w, b);
-    } else if (s.rows == 1) {
-      one_row_update<T, kind.value>(context, s, x, dy, numbers, w, b);
     } else {
       gemm_update<T, kind.value>(context, s, x, dy, numbers, w, b);
     }

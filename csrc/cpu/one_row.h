@@ -8,6 +8,7 @@
 #include "cpu/gemm/tiles.h"
 #include "cpu/parallel.h"
 #include "cpu/sgd.h"
+#include "cpu/simd_reduce.h"
 #include "kernels/dense.h"
 
 namespace nnx::cpu::NNX_ISA {
@@ -72,9 +73,43 @@ void one_row_forward(Context& context, const DenseShape& s, const T* x, const T*
   kernel.forward(alone, s.out, y, activation, y);
 }
 
+// Inputs [begin, end) of dx, whose dot products are there, through the activation's gradient.
+template <class T>
+NNX_INLINE void finish_inputs(const DenseInput<T>& input, int64_t begin, int64_t end) {
+  if (input.gradient.saved == nullptr) return;
+  kernels::ActivationKernels<T> kernel;
+  fill(kernel);
+  Context alone;
+  kernel.backward(alone, end - begin, input.dx + begin, input.gradient.saved + begin,
+                  input.gradient.activation, Policy::assign, input.dx + begin);
+}
+
+template <class T>
+NNX_INLINE void put_input(const DenseInput<T>& input, int64_t k, Vec<T> products) {
+  const T sum = sum_of<T>(products);
+  input.dx[k] = input.policy == Policy::assign ? sum : input.dx[k] + sum;
+}
+
+template <class T>
+void one_row_backward_input(Context& context, const DenseShape& s, const T* dy, const T* w,
+                            const DenseInput<T>& input) {
+  const Tiling part = input_parts(s);
+  for_each(context, part.count, [&](int64_t i) {
+    for (int64_t k = part.begin(i); k < part.begin(i + 1); ++k) {
+      Vec<T> products{};
+      for_vectors<T>(0, s.out, [&](int64_t j, int64_t n) {
+        products += load_some(dy + j, n) * load_some(w + k * s.out + j, n);
+      });
+      put_input(input, k, products);
+    }
+    finish_inputs(input, part.begin(i), part.begin(i + 1));
+  });
+}
+
+// dx on the way, while a row of w is at hand: the same bits as one_row_backward_input's.
 template <class T, SgdKind kind>
-void one_row_update(Context& context, const DenseShape& s, const T* x, const T* dy, const Sgd<T>& rule,
-                    SgdTarget<T> w, SgdTarget<T> b) {
+void one_row_update(Context& context, const DenseShape& s, const T* x, const T* dy,
+                    const DenseInput<T>& input, const Sgd<T>& rule, SgdTarget<T> w, SgdTarget<T> b) {
   const Tiling part = input_parts(s);
   for_each(context, part.count, [&](int64_t i) {
     // Copies, since what is stored could otherwise be taken to change them.
@@ -84,10 +119,21 @@ void one_row_update(Context& context, const DenseShape& s, const T* x, const T* 
     for (int64_t k = part.begin(i); k < end; ++k) {
       const Vec<T> factor = broadcast(x[k]);
       const SgdTarget<T> to = moved(w, k * out);
+      if (input.dx == nullptr) {
+        for_vectors<T>(0, out, [&](int64_t j, int64_t n) {
+          sgd_step<T, kind>(numbers, factor * load_some(from + j, n), to, j, n);
+        });
+        continue;
+      }
+      Vec<T> products{};
       for_vectors<T>(0, out, [&](int64_t j, int64_t n) {
-        sgd_step<T, kind>(numbers, factor * load_some(from + j, n), to, j, n);
+        const Vec<T> slope = load_some(from + j, n);
+        products += slope * load_some(to.p + j, n);
+        sgd_step<T, kind>(numbers, factor * slope, to, j, n);
       });
+      put_input(input, k, products);
     }
+    if (input.dx != nullptr) finish_inputs(input, part.begin(i), end);
   });
   if (b.p == nullptr) return;
   for_vectors<T>(0, s.out,

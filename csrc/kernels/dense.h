@@ -10,6 +10,14 @@ struct DenseShape {
   int64_t rows, in, out;
 };
 
+// The input's gradient, where it is wanted: see backward_input.
+template <class T>
+struct DenseInput {
+  T* dx = nullptr;
+  ActivationGradient<T> gradient;
+  Policy policy = Policy::assign;
+};
+
 namespace kernels {
 
 template <class T>
@@ -23,10 +31,11 @@ struct DenseKernels {
                          T* dx);
   // dw (in, out) = or += xᵀ · dy; db (out) = or += column sums of dy; db may be null
   void (*backward_weights)(Context&, const DenseShape&, const T* x, const T* dy, Policy, T* dw, T* db);
-  // w (in, out) and b (out) after OptimizerKernels::sgd with those gradients, which are written nowhere. b.p
-  // may be null; so may the pointer itself, on a device that has no such kernel.
-  void (*update_weights)(Context&, const DenseShape&, const T* x, const T* dy, const SgdRule&, SgdTarget<T> w,
-                         SgdTarget<T> b);
+  // w (in, out) and b (out) after OptimizerKernels::sgd with those gradients, which are written nowhere, and
+  // dx by w as it was before, where input.dx is not null. b.p may be null; so may the pointer itself, on a
+  // device that has no such kernel.
+  void (*update_weights)(Context&, const DenseShape&, const T* x, const T* dy, const DenseInput<T>& input,
+                         const SgdRule&, SgdTarget<T> w, SgdTarget<T> b);
 };
 
 }  // namespace kernels

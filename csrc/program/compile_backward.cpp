@@ -127,24 +127,22 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
       ops::dense_shape("dense", input_shape(op).with_leading(1), graph_.node(node.inputs[1]).shape);
   const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
   const Ref<T> x = value_ref(input), dy = ref(dy_buffer);
-  const auto emit_input_gradient = [&] {
-    if (!value(input).wants_gradient) return;
-    const auto [dx_buffer, policy] = contribute(input);
-    const Activation inner = claim_inner(input, policy);
-    const Ref<T> w = parameter_ref(node, 1), dx = ref(dx_buffer);
-    const bool claimed = inner.kind != ActivationKind::identity;
-    emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, claimed ? value(input).buffer : -1},
-         [=, policy = policy, kernel = table_.dense.backward_input](Context& context, int64_t n) {
-           kernel(context, {sample.rows * n, sample.in, sample.out}, dy, w,
-                  {inner, claimed ? static_cast<const T*>(x) : nullptr}, policy, dx);
-         });
-  };
+  int dx_buffer = -1, saved_buffer = -1;
+  Policy policy = Policy::assign;
+  Activation inner;
+  if (value(input).wants_gradient) {
+    std::tie(dx_buffer, policy) = contribute(input);
+    inner = claim_inner(input, policy);
+    if (inner.kind != ActivationKind::identity) saved_buffer = value(input).buffer;
+  }
+  const Ref<T> dx = ref(dx_buffer), saved = ref(saved_buffer);
   if (table_.dense.update_weights != nullptr && updates_with_gradient(op)) {
-    emit_input_gradient();  // with the weights of the forward pass
     emit_update_with_gradient(
-        op, [=, kernel = table_.dense.update_weights](Context& context, int64_t n, const SgdRule& rule,
-                                                      SgdTarget<T> to_w, SgdTarget<T> to_b) {
-          kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, rule, to_w, to_b);
+        op, dx_buffer, saved_buffer,
+        [=, kernel = table_.dense.update_weights](Context& context, int64_t n, const SgdRule& rule,
+                                                  SgdTarget<T> to_w, SgdTarget<T> to_b) {
+          kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, {dx, {inner, saved}, policy}, rule,
+                 to_w, to_b);
         });
     return;
   }
@@ -153,7 +151,12 @@ void Compiler<T>::emit_dense_backward(const Op& op) {
       [=, kernel = table_.dense.backward_weights](Context& context, int64_t n, Policy policy, T* dw, T* db) {
         kernel(context, {sample.rows * n, sample.in, sample.out}, x, dy, policy, dw, db);
       });
-  emit_input_gradient();
+  if (dx_buffer < 0) return;
+  const Ref<T> w = parameter_ref(node, 1);
+  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, saved_buffer},
+       [=, kernel = table_.dense.backward_input](Context& context, int64_t n) {
+         kernel(context, {sample.rows * n, sample.in, sample.out}, dy, w, {inner, saved}, policy, dx);
+       });
 }
 
 // Of a layer computed with its pool whose input wants no gradient: its weights' gradient is taken from that

@@ -83,7 +83,8 @@ bool Compiler<T>::updates_with_gradient(const Op& op) const {
 
 template <class T>
 void Compiler<T>::emit_update_with_gradient(
-    const Op& op, std::function<void(Context&, int64_t, const SgdRule&, SgdTarget<T>, SgdTarget<T>)> kernel) {
+    const Op& op, int dx_buffer, int saved_buffer,
+    std::function<void(Context&, int64_t, const SgdRule&, SgdTarget<T>, SgdTarget<T>)> kernel) {
   const Node& node = *op.node;
   Ref<T> p[2], velocity[2];
   for (size_t i = 0; i < 2; ++i) {
@@ -93,7 +94,8 @@ void Compiler<T>::emit_update_with_gradient(
     velocity[i] = velocity_ref(parameter);
     updated_[static_cast<size_t>(parameter)] = true;
   }
-  emit(Phase::update, node.scope, {value(op.inputs[0]).buffer, value(op.output).gradient},
+  emit(Phase::update, node.scope,
+       {value(op.inputs[0]).buffer, value(op.output).gradient, dx_buffer, saved_buffer},
        [=, rule = sgd_rule(), w = p[0], w_velocity = velocity[0], b = p[1], b_velocity = velocity[1]](
            Context& context, int64_t n) { kernel(context, n, rule, {w, w_velocity}, {b, b_velocity}); });
 }

@@ -121,8 +121,9 @@ class Compiler {
   Ref<T> velocity_ref(int parameter);  // empty without momentum
   // A layer's weights may be updated by the kernel that computes their gradient, its last reader.
   bool updates_with_gradient(const Op& op) const;
+  // The buffers: of the input's gradient and what it is finished with, -1 without.
   void emit_update_with_gradient(
-      const Op& op,
+      const Op& op, int dx_buffer, int saved_buffer,
       std::function<void(Context&, int64_t n, const SgdRule&, SgdTarget<T> w, SgdTarget<T> b)> kernel);
   void emit_finished_updates(const Op& op);
   void emit_parameter_update(int parameter);

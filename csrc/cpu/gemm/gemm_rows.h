@@ -71,8 +71,10 @@ void gemm_rows(Context& context, int64_t rows, int64_t columns, const Rows& a, c
   const int64_t most = context.size == 1 ? 1 : min_of(int64_t{4} * context.size, work / kRowsChunkWork);
   const int64_t column_chunks = max_of(1, min_of(panels, ceil_div(most, row_chunks)));
   const Tiling row_chunk = {tiles.count, row_chunks}, column_chunk = {panels, column_chunks};
-  // Few tiles gain nothing from a copy of B that they would read but once or twice.
-  const bool may_read_direct = tiles.count <= 4;
+  // Few tiles gain nothing from a copy of B that they would read but once or twice; nor do more, of a B whose
+  // rows lie near each other.
+  const bool near = b.stride() * static_cast<int64_t>(sizeof(T)) <= kDirectBytes;
+  const bool may_read_direct = near || tiles.count <= 4;
 
   for_each(context, row_chunks * column_chunks, [&](int64_t chunk) {
     const int64_t tile0 = row_chunk.begin(chunk / column_chunks),

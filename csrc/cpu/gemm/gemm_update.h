@@ -78,7 +78,7 @@ void update_tile(const DenseShape& s, const T* x, const GradientPanels<T>& panel
   TileTarget<T> target{};
   target.result = sums;
   target.row_offsets = offsets;
-  target.columns = width;
+  target.columns = columns <= kLanes<T> ? int64_t{kLanes<T>} : width;
   for (int64_t from = 0; from < s.rows; from += panels.kBlock) {
     const ColumnSegment<T> segment{x + from * s.in + row, panels.block(panel, from), panels.length(from)};
     target.epilogue.resume = from > 0;

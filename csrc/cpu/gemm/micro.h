@@ -53,22 +53,23 @@ struct ColumnOperand {
 };
 
 // sums += outer product of x(0), ..., x(M - 1) and one row of B.
-template <class T, int M, class X>
-NNX_INLINE void add_outer_product(Vec<T> (&sums)[M][kTileVectors], const T* b, const X& x) {
-  Vec<T> row[kTileVectors];
+template <class T, int M, int V, class X>
+NNX_INLINE void add_outer_product(Vec<T> (&sums)[M][V], const T* b, const X& x) {
+  Vec<T> row[V];
 #pragma GCC unroll 4
-  for (int v = 0; v < kTileVectors; ++v) row[v] = load(b + v * kLanes<T>);
+  for (int v = 0; v < V; ++v) row[v] = load(b + v * kLanes<T>);
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m) {
     const Vec<T> factor = broadcast(x(m));
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) sums[m][v] += factor * row[v];
+    for (int v = 0; v < V; ++v) sums[m][v] += factor * row[v];
   }
 }
 
-template <class T, int M>
+// V: the vectors of B that matter, fewer than kTileVectors in a narrow panel.
+template <class T, int M, int V>
 void micro_rows(const RowOperand<T>& operand, const TileTarget<T>& target) {
-  Vec<T> sums[M][kTileVectors] = {};
+  Vec<T> sums[M][V] = {};
   const T* b = operand.b;
   const int64_t b_stride = operand.b_stride;
   for (int64_t s = 0; s < operand.segments; ++s) {
@@ -81,12 +82,12 @@ void micro_rows(const RowOperand<T>& operand, const TileTarget<T>& target) {
       add_outer_product<T, M>(sums, b, [&](int m) { return a[m][k]; });
     }
   }
-  write_tile<T, M>(sums, target);
+  write_tile<T, M, V>(sums, target);
 }
 
-template <class T, int M>
+template <class T, int M, int V>
 void micro_columns(const ColumnOperand<T>& operand, const TileTarget<T>& target) {
-  Vec<T> sums[M][kTileVectors] = {};
+  Vec<T> sums[M][V] = {};
   const int64_t a_stride = operand.a_stride, b_stride = operand.b_stride;
   for (int64_t s = 0; s < operand.count; ++s) {
     const T* a = operand.segments[s].a + operand.a_offset;
@@ -95,7 +96,7 @@ void micro_columns(const ColumnOperand<T>& operand, const TileTarget<T>& target)
       add_outer_product<T, M>(sums, b, [&](int m) { return a[m]; });
     }
   }
-  write_tile<T, M>(sums, target);
+  write_tile<T, M, V>(sums, target);
 }
 
 }  // namespace nnx::cpu::NNX_ISA

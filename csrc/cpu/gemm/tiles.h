@@ -28,7 +28,8 @@ NNX_INLINE void run_rows(int64_t height, const RowOperand<T>& operand, const Til
   if constexpr (M > 1) {
     if (height < M) return run_rows<T, M - 1>(height, operand, target);
   }
-  micro_rows<T, M>(operand, target);
+  if (target.columns <= kLanes<T>) return micro_rows<T, M, 1>(operand, target);
+  micro_rows<T, M, kTileVectors>(operand, target);
 }
 
 template <class T, int M = kTileRows>
@@ -36,7 +37,8 @@ NNX_INLINE void run_columns(int64_t height, const ColumnOperand<T>& operand, con
   if constexpr (M > 1) {
     if (height < M) return run_columns<T, M - 1>(height, operand, target);
   }
-  micro_columns<T, M>(operand, target);
+  if (target.columns <= kLanes<T>) return micro_columns<T, M, 1>(operand, target);
+  micro_columns<T, M, kTileVectors>(operand, target);
 }
 
 // Bump allocation from a thread's scratch.

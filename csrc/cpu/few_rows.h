@@ -1,6 +1,6 @@
 // Forward passes of few rows: threads part the reduction, which is to say the rows of w, as the update of the
 // weights does (gemm_update.h). So a thread finds its part of w and of x in its own cache, where parting the
-// columns would send half of w to another core twice in every step.
+// columns would send half of w to another core twice in every step. bench/NOTES.md says what that brings.
 #pragma once
 
 #include "cpu/fill.h"
@@ -15,7 +15,7 @@ inline constexpr int64_t kFewTiles = 4;
 
 // The parts of the reduction, by shape alone: their sums are added up in order.
 NNX_INLINE Tiling depth_parts(const DenseShape& s) {
-  constexpr int64_t most = 4, elements = 1 << 14;
+  constexpr int64_t most = 2, elements = 1 << 14;  // with four, adding them up took as long as it saved
   if (s.rows > kFewTiles * kTileRows) return {s.in, 1};
   return {s.in, max_of(1, min_of(min_of(most, s.in), s.in * s.out / elements))};
 }
@@ -33,7 +33,7 @@ void few_rows_forward(Context& context, const DenseShape& s, const T* x, const T
   const Tiling part = depth_parts(s);
   const int64_t size = s.rows * s.out, panels = ceil_div(s.out, width);
   // Chunk sizes touch no sum's order, so they may follow the number of threads.
-  const int64_t wanted = ceil_div(int64_t{2} * context.size, part.count);
+  const int64_t wanted = ceil_div(int64_t{4} * context.size, part.count);
   const Tiling columns = {panels, context.size == 1 ? 1 : min_of(panels, wanted)};
   T* const parts = static_cast<T*>(context.workspace);
   for_each(context, part.count * columns.count, [&](int64_t i) {

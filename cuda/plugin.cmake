@@ -17,7 +17,7 @@ if(NNX_CUDA_EMULATOR)
   target_include_directories(nnx_cuda PRIVATE cuda/emulator)
   # FMA only where a kernel says so: what the two compilers contract would differ.
   target_compile_options(nnx_cuda PRIVATE -ffp-contract=off -Wno-unknown-pragmas)
-  target_link_libraries(nnx_cuda PRIVATE Threads::Threads)
+  target_link_libraries(nnx_cuda PRIVATE nnx_sanitizers Threads::Threads)
 elseif(NOT NNX_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)

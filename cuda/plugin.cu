@@ -47,9 +47,12 @@ PluginStatus describe(int32_t index, PluginDevice* out) {
   out->multiprocessors = properties.multiProcessorCount;
   const Current current(index);
   cudaFuncAttributes attributes;
-  out->has_code = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(nothing)) == cudaSuccess;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(nothing));
   cudaGetLastError();
-  return PluginStatus::ok;
+  const bool none = error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction;
+  // Not the device's own: PTX for 7.5 runs on a GPU of 8.6 and is still code without tensor cores.
+  out->code = none ? 0 : attributes.ptxVersion;
+  return none ? PluginStatus::ok : checked(error, "looking for the device's code");
 }
 
 const kernels::Table<float>* float32(Precision precision) {

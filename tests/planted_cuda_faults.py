@@ -27,6 +27,7 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
     "test_cuda.py",
 )
 PRODUCTS = "test_cuda_products.py"
+CHAIN = "test_cuda_chain.py"
 
 CUDA_FAULTS = [
     # Sums over warps, blocks, grids
@@ -136,4 +137,10 @@ CUDA_FAULTS = [
     fault("gemm_rounded.cuh", "if (!b.is_inside(fixed, running)) continue;", "", "sums of columns beyond the last row", PRODUCTS),
     fault("gemm.cuh", "void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);",
           "void* const partial = room + rounded_bytes(a.elements);", "partial sums over the rounded operand", PRODUCTS),
+    # What a device can do
+    fault("plugin.cu", "out->code = none ? 0 : attributes.ptxVersion;",
+          "out->code = none ? 0 : 10 * properties.major + properties.minor;",
+          "code for 7.5 taken for that of the newer GPU it runs on", CHAIN),
+    fault("plugin.cu", "probe.driver_version == 0 ? PluginState::no_driver : PluginState::old_driver",
+          "PluginState::no_driver", "an old driver taken for none", CHAIN),
 ]  # fmt: skip

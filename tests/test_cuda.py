@@ -428,25 +428,6 @@ def in_a_process(code, **environment):
     ).stdout
 
 
-WHY = "import nnx; print(nnx.info()['cuda']['reason']); print(nnx.ops.relu([-1.0, 2.0])); nnx.tensor([1.0], device='{}')"
-
-
-@pytest.mark.parametrize(
-    ("plugin", "reason"),
-    [("nowhere/libnnx_cuda.so", "built without its CUDA plugin"), (__file__, "cannot be opened: .*")],
-)
-def test_a_plugin_that_is_missing_or_broken(plugin, reason):
-    code = WHY.format("cuda")
-    result = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "NNX_CUDA_PLUGIN": plugin}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert "[0. 2.]" in result.stdout, result.stderr  # the CPU is there
-    assert "ValueError: device 'cuda:0': " in result.stderr
-    message = result.stderr.rsplit("ValueError: ", 1)[1]
-    assert pytest.importorskip("re").search(reason, message), message
-
-
 @emulated_only
 def test_several_devices():
     code = (

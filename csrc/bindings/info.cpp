@@ -25,6 +25,23 @@ py::object version(int number) {
   return py::str(std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10));
 }
 
+py::typing::Dict<py::str, py::object> cuda_device_info(int64_t index) {
+  const PluginDevice device = describe_cuda_device(static_cast<int>(index));
+  py::list precisions;
+  for (const char* name : {"float32", "float64"}) precisions.append(name);
+  if (has_tensor_cores(device))
+    for (const char* name : {"tf32", "bfloat16"}) precisions.append(name);
+  const std::string missing = missing_code(device);
+  py::dict entry;
+  entry["name"] = device.name;
+  entry["compute_capability"] = std::to_string(device.major) + "." + std::to_string(device.minor);
+  entry["multiprocessors"] = device.multiprocessors;
+  entry["text"] = text_of(device);
+  entry["precisions"] = precisions;
+  entry["reason"] = missing.empty() ? py::object(py::none()) : py::str(missing);
+  return entry;
+}
+
 py::dict cuda_info() {
   const CudaStatus& status = cuda_status();
   py::dict cuda;
@@ -35,14 +52,7 @@ py::dict cuda_info() {
   cuda["runtime"] = version(status.runtime_version);
   cuda["driver"] = version(status.driver_version);
   py::list devices;
-  for (int index = 0; index < status.devices; ++index) {
-    const PluginDevice device = describe_cuda_device(index);
-    py::dict entry;
-    entry["name"] = device.name;
-    entry["compute_capability"] = std::to_string(device.major) + "." + std::to_string(device.minor);
-    entry["multiprocessors"] = device.multiprocessors;
-    devices.append(entry);
-  }
+  for (int index = 0; index < status.devices; ++index) devices.append(cuda_device_info(index));
   cuda["devices"] = devices;
   return cuda;
 }
@@ -81,6 +91,13 @@ void init_info(py::module_& m) {
   m.def("info", &info, "version, cpu, threads and cuda: what was built, what was chosen, and why");
   m.def("cuda_is_available", [] { return cuda_status().available; }, "Whether a CUDA device can be used");
   m.def("cuda_device_count", [] { return cuda_status().devices; }, "The number of CUDA devices");
+  m.def(
+      "cuda_first_device", [] { return cuda_status().first; },
+      "The number of the first CUDA device that the plugin has code for");
+  m.def("cuda_device_info", &cuda_device_info, py::arg("index"),
+        "name, compute_capability, multiprocessors, text for people, precisions, and why it cannot be used: "
+        "reason, "
+        "or None");
   m.def(
       "cuda_is_emulated", [] { return cuda_status().available && cuda_status().emulated; },
       "Whether the CUDA device is the emulator of test builds");

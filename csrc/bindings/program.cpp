@@ -108,12 +108,8 @@ Precision read_precision(const std::string& text, const Parameters& parameters) 
     bad_value("program", "precision", "'strict' but for float32 on CUDA", "'" + text + "'");
   }
   const PluginDevice device = describe_cuda_device(parameters.device().index);
-  if (device.major < 8) {
-    bad_value(
-        "program", "precision",
-        detail::concatenate("'strict' on ", device.name, ", whose tensor cores know neither of the others"),
-        "'" + text + "'");
-  }
+  if (!has_tensor_cores(device))
+    bad_value("program", "precision", "'strict' on " + text_of(device), "'" + text + "'");
   return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
 }
 

@@ -50,6 +50,34 @@ std::string missing_link(const Plugin& plugin, const PluginProbe& probe) {
   return std::string("the NVIDIA driver failed: ") + plugin.message();
 }
 
+// 8.6 from 86.
+std::string capability(int number) { return std::to_string(number / 10) + "." + std::to_string(number % 10); }
+
+std::string missing_code(const Plugin& plugin, const PluginDevice& device) {
+  if (device.code != 0) return {};
+  return "the CUDA plugin has no code for " + text_of(device) + "; it was built for " + plugin.architectures;
+}
+
+// Looks for a device that there is code for.
+void find_device(const Plugin& plugin, CudaStatus& status) {
+  for (int index = 0; index < status.devices && !status.available; ++index) {
+    PluginDevice device;
+    const bool known = plugin.describe(index, &device) == PluginStatus::ok;
+    status.available = known && device.code != 0;
+    if (status.available) {
+      status.first = index;
+    } else if (status.reason.empty()) {
+      status.reason = known ? missing_code(plugin, device)
+                            : "device 'cuda:" + std::to_string(index) + "' failed: " + plugin.message();
+    }
+  }
+  if (status.available) {
+    status.reason.clear();
+  } else {
+    status.devices = 0;
+  }
+}
+
 Loaded load() {
   Loaded loaded;
   const std::string path = plugin_path();
@@ -76,8 +104,8 @@ Loaded load() {
   loaded.status.driver_version = probe.driver_version;
   loaded.status.runtime_version = probe.runtime_version;
   loaded.status.reason = missing_link(*plugin, probe);
-  loaded.status.available = probe.state == PluginState::ready;
-  loaded.status.devices = loaded.status.available ? probe.devices : 0;
+  loaded.status.devices = probe.state == PluginState::ready ? probe.devices : 0;
+  find_device(*plugin, loaded.status);
   return loaded;
 }
 
@@ -86,16 +114,20 @@ const Loaded& loaded() {
   return once;
 }
 
+void expect(const Plugin& plugin, int index, PluginStatus status) {
+  if (status == PluginStatus::ok) return;
+  const std::string text = "device '" + DeviceId{DeviceKind::cuda, index}.str() + "': " + plugin.message();
+  if (status == PluginStatus::out_of_memory) throw OutOfMemory(text);
+  throw std::runtime_error(text);
+}
+
 class CudaDevice final : public Device {
  public:
   CudaDevice(const Plugin& plugin, int index) : plugin_(plugin), index_(index) {
     PluginDevice description;
     expect(plugin_.describe(index, &description));
-    if (description.has_code == 0) {
-      throw ValueError(detail::concatenate(
-          "device '", id().str(), "' (", description.name, ", compute capability ", description.major, ".",
-          description.minor, ") has no code in the CUDA plugin, which was built for ", plugin.architectures));
-    }
+    const std::string missing = missing_code(plugin, description);
+    if (!missing.empty()) throw ValueError("device '" + id().str() + "': " + missing);
     expect(plugin_.open(index, &state_));
   }
 
@@ -163,12 +195,7 @@ class CudaDevice final : public Device {
   const Plugin& plugin() const { return plugin_; }
   void* state() const { return state_; }
 
-  void expect(PluginStatus status) const {
-    if (status == PluginStatus::ok) return;
-    const std::string text = "device '" + id().str() + "': " + plugin_.message();
-    if (status == PluginStatus::out_of_memory) throw OutOfMemory(text);
-    throw std::runtime_error(text);
-  }
+  void expect(PluginStatus status) const { nnx::expect(plugin_, index_, status); }
 
  private:
   void enqueue(void* workspace, const std::function<void(Context&)>& body) {
@@ -185,10 +212,17 @@ class CudaDevice final : public Device {
   std::mutex launching_;  // kernels of two threads must not share the scratch memory halfway
 };
 
-CudaDevice& opened(int index) {
-  static std::mutex mutex;
-  // Never destroyed: arrays of static storage elsewhere may still be given back.
-  static auto& devices = *new std::vector<std::unique_ptr<CudaDevice>>;
+struct Opened {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<CudaDevice>> devices;  // by number, null where nobody has asked for one
+};
+// Never destroyed: arrays of static storage elsewhere may still be given back.
+Opened& all_opened() {
+  static auto& all = *new Opened;
+  return all;
+}
+
+void expect_number(int index) {
   const CudaStatus& status = cuda_status();
   const DeviceId id{DeviceKind::cuda, index};
   if (!status.available) throw ValueError("device '" + id.str() + "': " + status.reason);
@@ -196,9 +230,14 @@ CudaDevice& opened(int index) {
     throw ValueError(detail::concatenate("device '", id.str(), "': expected a number below ", status.devices,
                                          ", that of the CUDA devices"));
   }
-  const std::lock_guard<std::mutex> lock(mutex);
-  devices.resize(static_cast<size_t>(status.devices));
-  auto& device = devices[static_cast<size_t>(index)];
+}
+
+CudaDevice& opened(int index) {
+  expect_number(index);
+  Opened& all = all_opened();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  all.devices.resize(static_cast<size_t>(cuda_status().devices));
+  auto& device = all.devices[static_cast<size_t>(index)];
   if (!device) device = std::make_unique<CudaDevice>(*loaded().plugin, index);
   return *device;
 }
@@ -210,11 +249,20 @@ const CudaStatus& cuda_status() { return loaded().status; }
 Device& cuda_device(int index) { return opened(index); }
 
 PluginDevice describe_cuda_device(int index) {
-  const CudaDevice& device = opened(index);
-  PluginDevice description;
-  device.expect(device.plugin().describe(index, &description));
-  return description;
+  expect_number(index);
+  PluginDevice device;
+  expect(*loaded().plugin, index, loaded().plugin->describe(index, &device));
+  return device;
 }
+
+std::string text_of(const PluginDevice& device) {
+  const std::string code = device.code == 0 ? "" : ", code for " + capability(device.code);
+  return device.name + (" (compute capability " + capability(10 * device.major + device.minor)) + code + ")";
+}
+
+std::string missing_code(const PluginDevice& device) { return missing_code(*loaded().plugin, device); }
+
+bool has_tensor_cores(const PluginDevice& device) { return device.major >= 8 && device.code >= 80; }
 
 DeviceMemory cuda_memory(int index) {
   const CudaDevice& device = opened(index);
@@ -224,9 +272,10 @@ DeviceMemory cuda_memory(int index) {
 }
 
 void cuda_empty_cache() {
-  for (int index = 0; index < cuda_status().devices; ++index) {
-    const CudaDevice& device = opened(index);
-    device.expect(device.plugin().empty_cache(device.state()));
+  Opened& all = all_opened();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  for (const auto& device : all.devices) {
+    if (device) device->expect(device->plugin().empty_cache(device->state()));
   }
 }
 

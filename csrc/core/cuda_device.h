@@ -13,6 +13,7 @@ struct CudaStatus {
   bool available = false;
   bool emulated = false;
   int devices = 0;
+  int first = 0;                                // the first device that the plugin has code for
   std::string reason;                           // why it is not available; empty where it is
   std::string architectures;                    // the plugin was built for; empty without a plugin
   int driver_version = 0, runtime_version = 0;  // 13000 for 13.0, 0 where unknown
@@ -23,7 +24,14 @@ const CudaStatus& cuda_status();
 
 // ValueError saying which link is missing, or that there is no device of that number.
 Device& cuda_device(int index);
+// Of any device there is, also one that the plugin has no code for.
 PluginDevice describe_cuda_device(int index);
+// "NAME (compute capability 8.6, code for 8.0)"
+std::string text_of(const PluginDevice& device);
+// Why the plugin cannot use it; empty where it can.
+std::string missing_code(const PluginDevice& device);
+// Whether products there can be rounded for tensor cores.
+bool has_tensor_cores(const PluginDevice& device);
 
 DeviceMemory cuda_memory(int index);
 void cuda_empty_cache();

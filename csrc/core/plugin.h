@@ -10,7 +10,7 @@
 
 namespace nnx {
 
-inline constexpr int kPluginAbi = 1;
+inline constexpr int kPluginAbi = 2;
 
 enum class PluginStatus : int32_t { ok, out_of_memory, failed };
 
@@ -27,7 +27,7 @@ struct PluginDevice {
   char name[256];
   int32_t major, minor;  // compute capability
   int32_t multiprocessors;
-  int32_t has_code;  // whether the plugin was built for it
+  int32_t code;  // what the code that it runs was compiled for, 80 for 8.0; 0: the plugin has none for it
 };
 
 // Bytes of a device's memory.

@@ -50,6 +50,15 @@ Settings from_environment() {
   if (const char* text = std::getenv("NNX_EMULATOR_MEMORY")) settings.memory = std::atoll(text);
   if (const char* text = std::getenv("NNX_EMULATOR_PROTECT")) settings.protect = std::atoi(text) != 0;
   if (const char* text = std::getenv("NNX_EMULATOR_DEVICES")) settings.devices = std::atoi(text);
+  if (const char* text = std::getenv("NNX_EMULATOR_DRIVER")) settings.driver = std::atoi(text);
+  if (const char* text = std::getenv("NNX_EMULATOR_ERROR"))
+    settings.start_error = static_cast<cudaError_t>(std::atoi(text));
+  if (const char* text = std::getenv("NNX_EMULATOR_CODE")) settings.code = std::atoi(text);
+  if (const char* text = std::getenv("NNX_EMULATOR_CAPABILITY")) {
+    settings.capability[0] = std::atoi(text);
+    const char* const others = std::strchr(text, ',');
+    settings.capability[1] = others == nullptr ? settings.capability[0] : std::atoi(others + 1);
+  }
   return settings;
 }
 

@@ -47,6 +47,11 @@ void nnx_emulator_protect(int on);
 // Devices that there are. At start: NNX_EMULATOR_DEVICES, or 1.
 void nnx_emulator_devices(int count);
 
+// What a machine may lack, for messages that tell: NNX_EMULATOR_DRIVER = 12080, the CUDA version that its
+// driver supports, 0: no driver; NNX_EMULATOR_ERROR = 999, what asking for devices fails with;
+// NNX_EMULATOR_CAPABILITY = 61,86, the compute capability of the first device and of the others (there is
+// code for 7.5 and above); NNX_EMULATOR_CODE = 75, the newest that the code is for.
+
 // Since the start. `live`: device allocations that were not freed.
 struct nnx_emulator_counters {
   int64_t launches, blocks, threads, switches, block_barriers, collectives;

@@ -1,4 +1,5 @@
 // From a kernel and its arguments to work of a stream.
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -74,6 +75,12 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
-  *attributes = {0, 0, 0, 1024, 0, 90, 90, static_cast<int>(shared_limit(kernel))};
+  int device = 0;
+  cudaGetDevice(&device);
+  const Settings settings = current_settings();
+  const int capability = settings.capability[device == 0 ? 0 : 1];
+  if (capability < 75) return set_error(cudaErrorNoKernelImageForDevice);
+  const int code = std::min(capability, settings.code);
+  *attributes = {0, 0, 0, 1024, 0, code, capability, static_cast<int>(shared_limit(kernel))};
   return cudaSuccess;
 }

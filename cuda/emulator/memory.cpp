@@ -135,7 +135,12 @@ DeviceAccess::~DeviceAccess() {
 using namespace nnx::emulator;
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = current_settings().devices;
+  const Settings settings = current_settings();
+  *count = 0;
+  if (settings.start_error != cudaSuccess) return set_error(settings.start_error);
+  // A driver of the runtime's major version will do.
+  if (settings.driver / 1000 < CUDART_VERSION / 1000) return set_error(cudaErrorInsufficientDriver);
+  *count = settings.devices;
   return *count > 0 ? cudaSuccess : set_error(cudaErrorNoDevice);
 }
 cudaError_t cudaSetDevice(int device) {
@@ -148,10 +153,13 @@ cudaError_t cudaGetDevice(int* device) {
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
+  *version = current_settings().driver;
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = CUDART_VERSION;
   return cudaSuccess;
 }
-cudaError_t cudaRuntimeGetVersion(int* version) { return cudaDriverGetVersion(version); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (!is_device(device)) return set_error(cudaErrorInvalidDevice);
@@ -165,7 +173,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   p.maxThreadsDim[0] = p.maxThreadsDim[1] = 1024, p.maxThreadsDim[2] = 64;
   p.maxGridSize[0] = 0x7fffffff, p.maxGridSize[1] = p.maxGridSize[2] = 65535;
   p.totalConstMem = 65536;
-  p.major = 9;
+  const int capability = current_settings().capability[device == 0 ? 0 : 1];
+  p.major = capability / 10, p.minor = capability % 10;
   p.multiProcessorCount = 132;
   p.concurrentKernels = p.unifiedAddressing = 1;
   p.asyncEngineCount = 3;

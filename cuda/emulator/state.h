@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "emulator/emulator.h"
+#include "emulator/runtime_api.h"
 
 namespace nnx::emulator {
 
@@ -21,6 +22,10 @@ struct Settings {
   int64_t memory = int64_t{2} << 30;
   bool protect = false;
   int devices = 1;
+  int driver = CUDART_VERSION;
+  cudaError_t start_error = cudaSuccess;
+  int capability[2] = {90, 90};  // of the first device and of the others
+  int code = 90;                 // the newest that kernels were compiled for
 };
 Settings current_settings();
 

@@ -18,5 +18,5 @@ def run() -> int:
     what = "emulated" if cuda["emulated"] else f"{cuda['runtime']}, driver {cuda['driver']}"
     print(f"cuda     {what}, built for {cuda['architectures']}")
     for index, device in enumerate(cuda["devices"]):
-        print(f"cuda:{index}   {device['name']}, compute capability {device['compute_capability']}")
+        print(f"cuda:{index}   {device['reason'] or device['text']}")
     return 0

@@ -23,19 +23,19 @@ NNX_INLINE Vec<T> copy_sign(Vec<T> magnitude, Vec<T> sign) {
   return (Vec<T>)(((IntVec<T>)magnitude & ~sign_bit) | ((IntVec<T>)sign & sign_bit));
 }
 
-// 2^n for n in the range of normal numbers.
+// 2^n for n in the range of normal numbers, modulo 2^32 or 2^64 as everywhere here: NaN has an n as well.
 template <class T>
-NNX_INLINE Vec<T> power_of_two(IntVec<T> n) {
+NNX_INLINE Vec<T> power_of_two(UintVec<T> n) {
   return (Vec<T>)((n + MathConstants<T>::kBias) << MathConstants<T>::kMantissaBits);
 }
 
 // x + low = n ln 2 + r with |r| <= ln 2 / 2; returns e^r - 1. `low` may be a correction to x.
 template <class T>
-NNX_INLINE Vec<T> reduced_expm1(Vec<T> x, Vec<T> low, IntVec<T>& n) {
+NNX_INLINE Vec<T> reduced_expm1(Vec<T> x, Vec<T> low, UintVec<T>& n) {
   using C = MathConstants<T>;
   const Vec<T> shifted = x * T(1.44269504088896340736) + C::kRound;
   const Vec<T> whole = shifted - C::kRound;
-  n = (IntVec<T>)shifted - (IntVec<T>)broadcast(C::kRound);
+  n = (UintVec<T>)shifted - (UintVec<T>)broadcast(C::kRound);
   const Vec<T> r = (x - whole * C::kLn2High) + (low - whole * C::kLn2Low);
   return r + r * r * polynomial(r, C::kExp);
 }
@@ -47,9 +47,9 @@ NNX_INLINE Vec<T> exp_sum(Vec<T> x, Vec<T> low) {
   using C = MathConstants<T>;
   x = x > C::kExpHigh ? broadcast(C::kExpHigh) : x;
   x = x < C::kExpLow ? broadcast(C::kExpLow) : x;
-  IntVec<T> n;
+  UintVec<T> n;
   const Vec<T> e = reduced_expm1<T>(x, low, n) + 1;
-  const IntVec<T> half = (IntVec<T>)((UintVec<T>)(n + 4096) >> 1) - 2048;
+  const UintVec<T> half = ((n + 4096) >> 1) - 2048;
   return e * power_of_two<T>(half) * power_of_two<T>(n - half);
 }
 
@@ -75,7 +75,7 @@ NNX_INLINE Vec<T> expm1(Vec<T> x) {
   using C = MathConstants<T>;
   x = x > C::kExpHigh ? broadcast(C::kExpHigh) : x;
   x = x < C::kExpm1Low ? broadcast(C::kExpm1Low) : x;
-  IntVec<T> n;
+  UintVec<T> n;
   const Vec<T> e = reduced_expm1<T>(x, Vec<T>{}, n);
   const Vec<T> scale = power_of_two<T>(n - 1);  // halved, so that the largest results do not overflow early
   const Vec<T> sum = (scale * e + (scale - T(0.5))) * 2;

@@ -14,6 +14,7 @@ from common import Candidate, Timing
 
 TITLE = "GFLOP/s of matrix products"
 TOLERANCE = 1e-6
+OF_PEERS = 1e-5  # NumPy adds 25,088 rows one after the other
 # rows, reduction, columns
 SHAPES = [
     (1024, 1024, 1024),
@@ -67,7 +68,8 @@ def measure(
     for name, way in ways.items():
         outputs = way()
         for output, right in zip(outputs if isinstance(outputs, tuple) else (outputs,), exact, strict=True):
-            common.expect(f"{title}, {name}", common.relative_error(output, right), TOLERANCE)
+            tolerance = TOLERANCE if name == "nnx" else OF_PEERS
+            common.expect(f"{title}, {name}", common.relative_error(output, right), tolerance)
     flops = 2 * rows * inner * columns * (2 if backward else 1)
     moved = 4 * (x.size + w.size + dy.size) * (2 if backward else 1)
     timings, peak = common.race({name: Candidate(way) for name, way in ways.items()}, options)

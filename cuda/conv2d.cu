@@ -34,9 +34,6 @@ int64_t x_elements(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
 int64_t y_elements(const Conv2dShape& s) { return s.n * s.oh * s.ow * s.o; }
 int64_t w_elements(const Conv2dShape& s) { return s.kh * s.kw * (s.c / s.groups) * s.o; }
 
-template <class T>
-using Stored = std::remove_const_t<std::remove_pointer_t<T>>;
-
 template <class T, Precision precision>
 int64_t workspace(const Conv2dShape& s) {
   const int64_t c = s.c / s.groups, o = s.o / s.groups, taps = s.kh * s.kw;
@@ -61,7 +58,7 @@ void forward(Context& context, const Conv2dShape& shape, const T* x, const T* w,
     multiply_operands<T, precision, kFewFilters>(
         context, both_in_eights(s), Operand<T>{x_part, x_elements(s)}, Operand<T>{w, w_elements(s)},
         [&](auto* x_at, auto* w_at) {
-          using Pass = ForwardPass<T, WindowRole::pixels_by_taps, Stored<decltype(x_at)>>;
+          using Pass = ForwardPass<T, WindowRole::pixels_by_taps, ElementOf<decltype(x_at)>>;
           return Pass::of(s, x_at, w_at, b, activation, y_part);
         });
   });
@@ -74,12 +71,12 @@ void backward_input(Context& context, const Conv2dShape& shape, const T* dy, con
     const int64_t offset = image * s.h * s.w * s.c;
     ActivationGradient<T> part = gradient;
     if (part.saved != nullptr) part.saved += offset;
-    multiply_operands<T, precision, kFewFilters>(context, filters_in_eights(s),
-                                                 Operand<T>{dy + image * s.oh * s.ow * s.o, y_elements(s)},
-                                                 Operand<T>{w, w_elements(s)}, [&](auto* dy_at, auto* w_at) {
-                                                   using Pass = InputGradientPass<T, Stored<decltype(dy_at)>>;
-                                                   return Pass::of(s, dy_at, w_at, part, policy, dx + offset);
-                                                 });
+    multiply_operands<T, precision, kFewFilters>(
+        context, filters_in_eights(s), Operand<T>{dy + image * s.oh * s.ow * s.o, y_elements(s)},
+        Operand<T>{w, w_elements(s)}, [&](auto* dy_at, auto* w_at) {
+          using Pass = InputGradientPass<T, ElementOf<decltype(dy_at)>>;
+          return Pass::of(s, dy_at, w_at, part, policy, dx + offset);
+        });
   });
 }
 
@@ -92,7 +89,7 @@ void backward_weights(Context& context, const Conv2dShape& shape, const T* x, co
     multiply_operands<T, precision, kLongSums>(
         context, both_in_eights(s), Operand<T>{x + image * s.h * s.w * s.c, x_elements(s)},
         Operand<T>{dy_part, y_elements(s)}, [&](auto* x_at, auto* dy_at) {
-          using Pass = WeightGradientPass<T, Stored<decltype(x_at)>>;
+          using Pass = WeightGradientPass<T, ElementOf<decltype(x_at)>>;
           return Pass::of(s, x_at, dy_at, dy_part, part_policy, dw, db);
         });
   });

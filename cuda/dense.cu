@@ -55,7 +55,7 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
                                static_cast<T>(activation.alpha),
                                four_at_once(y, s.out, s.out) && four_at_once(b, s.out, s.out)};
   const auto pass = [&](auto* x_at, auto* w_at) {
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(x_at)>>;
+    using S = ElementOf<decltype(x_at)>;
     using Pass = DensePass<Rows<S>, Columns<S>, OutputWriter<T>, false>;
     return Pass{"dense forward",
                 {s.rows, n, k, {x_at, s.in, s.rows, s.in}, {w_at, s.out, s.out, s.in}, writer}};
@@ -77,7 +77,7 @@ void backward_input(Context& context, const DenseShape& s, const T* dy, const T*
                       policy == Policy::accumulate,
                       four_at_once(dx, s.in, s.in) && four_at_once(gradient.saved, s.in, s.in)};
   const auto pass = [&](auto* dy_at, auto* w_at) {
-    using S = std::remove_const_t<std::remove_pointer_t<decltype(dy_at)>>;
+    using S = ElementOf<decltype(dy_at)>;
     using Pass = DensePass<Rows<S>, Rows<S>, Writer, false>;
     return Pass{"dense backward_input",
                 {s.rows, n, k, {dy_at, s.out, s.rows, s.out}, {w_at, s.out, s.in, s.out}, writer}};
@@ -99,7 +99,7 @@ void backward_weights(Context& context, const DenseShape& s, const T* x, const T
     const Writer writer{
         {s.out}, dw, db, policy == Policy::accumulate || row > 0, four_at_once(dw, s.out, s.out)};
     const auto pass = [&](auto* x_at, auto* dy_at) {
-      using S = std::remove_const_t<std::remove_pointer_t<decltype(x_at)>>;
+      using S = ElementOf<decltype(x_at)>;
       const auto b = summed_columns(dy_at, dy_part, s.out, s.out, rows);
       using Pass = DensePass<Columns<S>, std::remove_const_t<decltype(b)>, Writer, true>;
       return Pass{"dense backward_weights",

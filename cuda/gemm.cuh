@@ -99,6 +99,9 @@ __device__ __forceinline__ void write_column_sums(Loop& loop, const Product& pro
 template <class Loop, class Pass>
 __global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
     multiply(Pass pass, Cut<typename Loop::Element> cut) {
+  static_assert(
+      Loop::kBlocks * (sizeof(typename Loop::Shared) + 1024) <= 228 * 1024,
+      "a multiprocessor of compute capability 9.0 holds as many blocks as the registers are shared out to");
   using T = typename Loop::Element;
   const BlockPlace place = place_of_block(cut);
   const auto product = pass.product(place.group);
@@ -332,8 +335,7 @@ void multiply_operands(Context& context, bool in_eights, Operand<T> a, Operand<T
       auto* const b_to = reinterpret_cast<Bfloat16*>(room + rounded_bytes(a.elements));
       const int64_t a_eights = a.elements / 8, b_eights = b.elements / 8;
       launch(context, pass.name, round_operands<T>, dim3(blocks_for(a_eights + b_eights, kRoundThreads)),
-             dim3(kRoundThreads), 0, a.data, a_to, a_eights, b.data, b_to, b_eights,
-             four_at_once(a.data, 4, 4) && four_at_once(b.data, 4, 4));
+             dim3(kRoundThreads), 0, a.data, a_to, a_eights, b.data, b_to, b_eights, aligned(a.data, b.data));
       void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);
       return multiply_rounded(
           context, make(static_cast<const Bfloat16*>(a_to), static_cast<const Bfloat16*>(b_to)), partial);

@@ -38,7 +38,7 @@ struct Divider {
   }
 };
 
-// A bfloat16's bits. Readers of them read eight at once, always: see rounded.cuh.
+// A bfloat16's bits. Readers of them read eight at once, always: see gemm_rounded.cuh.
 using Bfloat16 = uint16_t;
 
 // Whether four consecutive elements may be copied at once.

@@ -6,6 +6,7 @@
 // each element at each reading.
 #pragma once
 
+#include "epilogue.cuh"
 #include "gemm_plan.h"
 #include "gemm_tensor.cuh"
 
@@ -91,12 +92,7 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
       if (!b.is_inside(fixed, running)) continue;
       const float* const at = b.exact.data + (fixed.offset + running.offset);
       float v[4];
-      if (b.exact.vector) {
-        const float4 four = load_constant(reinterpret_cast<const float4*>(at));
-        v[0] = four.x, v[1] = four.y, v[2] = four.z, v[3] = four.w;
-      } else {
-        for (int i = 0; i < 4; ++i) v[i] = load_constant(at + i);
-      }
+      load_some(at, 4, b.exact.vector, v);
 #pragma unroll
       for (int i = 0; i < 4; ++i) this->column_sums[i] += v[i];
     }
@@ -130,6 +126,10 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
   __device__ __forceinline__ void stage(int pass) const { Sums::stage(shared.staging[0], pass); }
 };
 
+// What a pass made with these pointers reads: T, or what it is rounded to.
+template <class Pointer>
+using ElementOf = std::remove_const_t<std::remove_pointer_t<Pointer>>;
+
 // An array, whole.
 template <class T>
 struct Operand {
@@ -149,19 +149,12 @@ __global__ void __launch_bounds__(kRoundThreads)
     const bool first = i < a_eights;
     const int64_t offset = 8 * (first ? i : i - a_eights);
     const T* const from = (first ? a : b) + offset;
-    T v[8];
-    if (vector) {
-      const float4 low = load_constant(reinterpret_cast<const float4*>(from));
-      const float4 high = load_constant(reinterpret_cast<const float4*>(from) + 1);
-      v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w;
-      v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
-    } else {
-#pragma unroll
-      for (int j = 0; j < 8; ++j) v[j] = load_constant(from + j);
-    }
-    *reinterpret_cast<uint4*>((first ? a_to : b_to) + offset) =
-        make_uint4(pack_bfloat16(v[0], v[1]), pack_bfloat16(v[2], v[3]), pack_bfloat16(v[4], v[5]),
-                   pack_bfloat16(v[6], v[7]));
+    T low[4], high[4];
+    load_some(from, 4, vector, low);
+    load_some(from + 4, 4, vector, high);
+    store_16((first ? a_to : b_to) + offset,
+             make_uint4(pack_bfloat16(low[0], low[1]), pack_bfloat16(low[2], low[3]),
+                        pack_bfloat16(high[0], high[1]), pack_bfloat16(high[2], high[3])));
   }
 }
 

@@ -58,6 +58,13 @@ T* scratch_of(const Context& context) {
 }
 inline constexpr int64_t kUsableScratch = kScratchBytes - kCounters * static_cast<int64_t>(sizeof(unsigned));
 
+// Whether four elements at a time can be loaded from and stored to all of the arrays, by accesses of up to 16
+// bytes; a null pointer does not count.
+template <class... T>
+inline bool aligned(const T*... p) {
+  return ((reinterpret_cast<uintptr_t>(p) % std::min<size_t>(4 * sizeof(T), 16) == 0) && ...);
+}
+
 // = or += by policy
 template <class T>
 __device__ __forceinline__ void put(T* at, T value, Policy policy) {

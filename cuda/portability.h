@@ -51,6 +51,9 @@ __device__ __forceinline__ T load_constant(const T* at) {
   return __ldg(at);
 }
 
+// By one store; `at` is a multiple of 16 bytes.
+__device__ __forceinline__ void store_16(void* at, uint4 bytes) { __stwb(static_cast<uint4*>(at), bytes); }
+
 __device__ __forceinline__ float fast_exp(float x) { return __expf(x); }
 
 // Copies 16 (or 4) bytes from global to shared memory, behind the thread's back; zeros where not `valid`, and
@@ -84,15 +87,11 @@ __device__ __forceinline__ void copy_async_wait() {
 #endif
 }
 
-// A float rounded to TF32 (10 bits of mantissa), as the bits a tensor core reads.
+// A float rounded to TF32 (10 bits of mantissa; ties away from zero), for a tensor core, which does not look
+// at the last 13 bits. cvt.rna.tf32 clears those too: two instructions more.
 __device__ __forceinline__ uint32_t to_tf32(float x) {
-  uint32_t bits;
-#if __CUDA_ARCH__ >= 800
-  asm("cvt.rna.tf32.f32 %0, %1;\n" : "=r"(bits) : "f"(x));
-#else
-  bits = __float_as_uint(x);
-#endif
-  return bits;
+  const uint32_t bits = __float_as_uint(x);
+  return fabsf(x) < INFINITY ? bits + 0x1000u : bits;
 }
 
 // Two floats rounded to bfloat16, to nearest even: `low` in the lower half.

@@ -18,12 +18,6 @@ struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Pack {
   T at[W];
 };
 
-// Whether packs of four can be loaded from and stored to all of the arrays; a null pointer does not count.
-template <class... T>
-inline bool aligned(const T*... p) {
-  return ((reinterpret_cast<uintptr_t>(p) % alignof(Pack<T, 4>) == 0) && ...);
-}
-
 template <int W, class T>
 __device__ __forceinline__ Pack<T, W> load_pack(const T* p) {
   return *reinterpret_cast<const Pack<T, W>*>(p);

@@ -22,7 +22,7 @@ void set_num_threads(const IntegerArgument& count) {
 
 py::object version(int number) {
   if (number == 0) return py::none();
-  return py::str(std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10));
+  return py::str(version_text(number));
 }
 
 py::typing::Dict<py::str, py::object> cuda_device_info(int64_t index) {

@@ -13,10 +13,6 @@ namespace {
 
 constexpr const char* kName = "libnnx_cuda.so";
 
-std::string version_text(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 // The plugin lies beside the module that this code is in; NNX_CUDA_PLUGIN names another.
 std::string plugin_path() {
   if (const char* given = std::getenv("NNX_CUDA_PLUGIN")) return given;
@@ -243,6 +239,10 @@ CudaDevice& opened(int index) {
 }
 
 }  // namespace
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 const CudaStatus& cuda_status() { return loaded().status; }
 

@@ -22,6 +22,8 @@ struct CudaStatus {
 // Found out once for the process.
 const CudaStatus& cuda_status();
 
+// "13.0" from 13000
+std::string version_text(int version);
 // ValueError saying which link is missing, or that there is no device of that number.
 Device& cuda_device(int index);
 // Of any device there is, also one that the plugin has no code for.

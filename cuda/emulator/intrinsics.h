@@ -60,6 +60,8 @@ T load_constant(const T* at) {
   return *at;
 }
 
+inline void store_16(void* at, uint4 bytes) { *static_cast<uint4*>(at) = bytes; }
+
 inline float fast_exp(float x) { return expf(x); }
 
 inline void copy_async_16(void* shared, const void* from, bool valid) {
@@ -74,11 +76,9 @@ void copy_async_wait() {
   emulator::copy_async_wait(Pending);
 }
 
-// To nearest, ties away from zero.
 inline uint32_t to_tf32(float x) {
   const uint32_t bits = __float_as_uint(x);
-  if (std::isnan(x)) return 0x7fffffffu;
-  return std::isinf(x) ? bits : (bits + 0x1000u) & ~0x1fffu;
+  return std::isfinite(x) ? bits + 0x1000u : bits;
 }
 
 inline uint32_t to_bfloat16(float x) {

@@ -97,7 +97,7 @@ def check_precision(precision: str, device: str) -> None:
     """ValueError unless the device computes in that precision."""
     known, what = ["float32", "float64"], ""
     if device != "cpu":
-        info = _core.cuda_device_info(_index(device))
+        info = _core.cuda_device_info(device_index(device))
         known, what = info["precisions"], f", {info['text']}"
     if precision not in known:
         names = " or ".join([", ".join(map(repr, known[:-1])), repr(known[-1])])
@@ -124,14 +124,14 @@ def resolve_device(device: str) -> str:
         raise ValueError(f"argument 'device' expected 'auto', 'cpu', 'cuda' or 'cuda:1', got {device!r}")
     if kind == "cuda" and not _core.cuda_is_available():
         raise ValueError(f"argument 'device' is {device!r}, but {_core.info()['cuda']['reason']}")
-    if kind == "cuda" and _index(device) >= _core.cuda_device_count():
+    if kind == "cuda" and device_index(device) >= _core.cuda_device_count():
         raise ValueError(f"argument 'device' is {device!r}, of {_core.cuda_device_count()} CUDA devices")
-    reason = _core.cuda_device_info(_index(device))["reason"] if kind == "cuda" else None
+    reason = _core.cuda_device_info(device_index(device))["reason"] if kind == "cuda" else None
     if reason is not None:
         raise ValueError(f"argument 'device' is {device!r}, but {reason}")
     return device
 
 
-def _index(device: str) -> int:
+def device_index(device: str) -> int:
     """The number of a CUDA device."""
     return int(device.partition(":")[2] or 0)

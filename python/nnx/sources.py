@@ -40,7 +40,7 @@ class Arrays:
             return
         weight = None if self.weight is None else self.weight.astype(programs.dtype_of(model.precision))
         given = [array for array in (self.x, self.y, weight) if array is not None]
-        stats = _core.cuda_memory_stats(int(model.device.partition(":")[2] or 0))
+        stats = _core.cuda_memory_stats(programs.device_index(model.device))
         if sum(array.nbytes for array in given) > (stats["free"] + stats["cached"]) // 2:
             return
         x, y, *rest = [_core.tensor(array, device=model.device) for array in given]

@@ -54,10 +54,10 @@ void transform_filters(Context& context, const float* w, int64_t depth, int64_t 
 
 // The four points of a tile, from m [point][kWidth].
 template <class Taps, int V>
-NNX_INLINE void sums_of_tile(const float* m, int64_t step, Vec<float> (&y)[4][V]) {
+NNX_INLINE void sums_of_tile(const float* m, Vec<float> (&y)[4][V]) {
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
-    Taps::transform_products([&](int point) { return load(m + point * step + v * kLanes<float>); }, y[0][v],
+    Taps::transform_products([&](int point) { return load(m + point * kWidth + v * kLanes<float>); }, y[0][v],
                              y[1][v], y[2][v], y[3][v]);
   }
 }
@@ -65,9 +65,9 @@ NNX_INLINE void sums_of_tile(const float* m, int64_t step, Vec<float> (&y)[4][V]
 // One tile of a panel through the epilogue.
 template <class Taps, int V>
 NNX_INLINE void finish_tile(const TileGrid& grid, const Position& at, int64_t columns, const float* m,
-                            int64_t step, TileTarget<float> target) {
+                            TileTarget<float> target) {
   Vec<float> y[4][V];
-  sums_of_tile<Taps, V>(m, step, y);
+  sums_of_tile<Taps, V>(m, y);
   const int64_t i = 2 * at.i, j = 2 * at.j, first = ((at.n * grid.oh + i) * grid.ow + j) * columns;
   const int64_t offsets[4] = {first, first + columns, first + grid.ow * columns,
                               first + (grid.ow + 1) * columns};
@@ -97,13 +97,13 @@ struct TilePool {
 // One tile of a panel through the epilogue to its maximum.
 template <class Taps, int V>
 NNX_INLINE void pool_tile(const TileGrid& grid, const Position& at, int64_t columns, int64_t column,
-                          const float* m, int64_t step, TileTarget<float> target, const TilePool& pool) {
+                          const float* m, TileTarget<float> target, const TilePool& pool) {
   if (at.i >= pool.oh || at.j >= pool.ow) return;
   constexpr int64_t point = V * kLanes<float>;
   const int64_t offsets[4] = {0, point, 2 * point, 3 * point};
   float points[4 * point];
   Vec<float> y[4][V];
-  sums_of_tile<Taps, V>(m, step, y);
+  sums_of_tile<Taps, V>(m, y);
   target.result = points;
   target.row_offsets = offsets;
   write_tile<float, 4, V>(y, target);
@@ -165,13 +165,13 @@ void winograd_rows(Context& context, const TileGrid& grid, const float* x, const
         const float* const sums = m + t * m_tile;
         const bool narrow = target.columns <= kLanes<float>;
         if (pool != nullptr && narrow) {
-          pool_tile<Taps, 1>(grid, at, columns, column, sums, kWidth, target, *pool);
+          pool_tile<Taps, 1>(grid, at, columns, column, sums, target, *pool);
         } else if (pool != nullptr) {
-          pool_tile<Taps, kTileVectors>(grid, at, columns, column, sums, kWidth, target, *pool);
+          pool_tile<Taps, kTileVectors>(grid, at, columns, column, sums, target, *pool);
         } else if (narrow) {
-          finish_tile<Taps, 1>(grid, at, columns, sums, kWidth, target);
+          finish_tile<Taps, 1>(grid, at, columns, sums, target);
         } else {
-          finish_tile<Taps, kTileVectors>(grid, at, columns, sums, kWidth, target);
+          finish_tile<Taps, kTileVectors>(grid, at, columns, sums, target);
         }
       }
     }

@@ -115,3 +115,49 @@ def test_without_a_gpu_the_programs_say_so():
     code, output = run(sys.executable, ROOT / "bench/gpu_gemm.py")
     assert code == 1
     assert "no GPU for nnx" in output
+
+
+LISTING = """
+        /*0000*/                   LDG.E.128 R4, desc[UR4][R2.64] ;
+        /*0010*/              @!P0 BRA 0x30 ;
+        /*0020*/                   LDG.E R4, desc[UR4][R2.64] ;
+        /*0030*/                   BAR.SYNC.DEFER_BLOCKING 0x0 ;
+        /*0040*/                   FFMA R0, R1, R2, R0 ;
+        /*0050*/                   LDS.128 R8, [R9] ;
+        /*0060*/               @P1 BRA 0x40 ;
+        /*0070*/               @P2 BRA 0x0 ;
+        /*0080*/                   EXIT ;
+"""
+
+
+def test_a_slice_is_counted_along_the_way_that_reads_vectors(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    import gpu_code
+
+    code = gpu_code.instructions(LISTING)
+    assert [i.name for i in code][2:4] == ["LDG.E", "BAR.SYNC.DEFER_BLOCKING"]
+    tile = gpu_code.Tile(rows=8, columns=8, depth=4, cycles=0)
+    found = gpu_code.slice_of(code, tile, threads=32)
+    # 256 products, a thread's 8 of them in as many rounds of the loop inside; without the load of one element.
+    assert found == {"LDG.E.128": 1, "BRA": 2 + 8, "BAR.SYNC.DEFER_BLOCKING": 1, "FFMA": 8, "LDS.128": 8}
+    assert gpu_code.count(found, "LDG.E") == 1
+    assert gpu_code.count(found, "LD") == 0
+
+
+def test_kernels_without_their_instructions_are_named(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    import gpu_code
+
+    name, tile = gpu_code.readable(
+        "void nnx::cuda::multiply<nnx::cuda::TensorLoop<nnx::cuda::Tf32Format, nnx::cuda::TensorTile<2, 2, 32, 16, 6, 16>, "
+        "nnx::cuda::MatrixReader<float, true>>, nnx::cuda::DensePass<nnx::cuda::OutputWriter<float>, false> >(int)"
+    )
+    assert name == "multiply 64 x 32 TF32, dense forward"
+    kernel = gpu_code.Kernel(name, registers=80, threads=128, tile=tile)
+    assert (kernel.warps, kernel.blocks) == (4, 6)
+    kernel.code.update({"LDG.E.128": 2, "ATOMG.E.ADD.F32.FTZ.RN": 1})
+    told = [text for text in gpu_code.broken_rules([kernel]) if text.startswith(name)]
+    assert len(told) == 3, told
+    assert "has no HMMA.1688.F32.TF32" in told[0]
+    assert "ATOMG" in told[1]
+    assert "slices was not recognised" in told[2]

@@ -33,7 +33,7 @@ struct TileCost {
 constexpr TileCost cost_of(TileKind kind) {
   switch (kind) {
     case TileKind::large:
-      return {128, 128, 16, 2, 2350, 2600};
+      return {128, 128, 16, 2, 2500, 2700};
     case TileKind::medium:
       return {64, 64, 16, 4, 700, 900};
     case TileKind::narrow:
@@ -47,7 +47,7 @@ constexpr TileCost cost_of(TileKind kind) {
     case TileKind::tensor_medium:
       return {128, 64, 16, 3, 330, 800};
     case TileKind::tensor_small:
-      return {64, 32, 16, 6, 130, 700};
+      return {64, 32, 16, 6, 170, 700};
     case TileKind::rounded_large:
       return {256, 128, 32, 1, 1000, 1200};
     case TileKind::rounded_medium:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 
 #include "core/error.h"
 
@@ -15,6 +16,7 @@ constexpr double kLookSeconds = 0.03;
 // Arrays that do not fit pass through the device in windows of about this many bytes, two of them.
 constexpr int64_t kWindowBytes = int64_t{64} << 20;
 constexpr size_t kGraphsKept = 16;
+constexpr size_t kKindsKept = 1024;
 
 double seconds(std::chrono::steady_clock::duration passed) {
   return std::chrono::duration<double>(passed).count();
@@ -121,6 +123,25 @@ class Locked {
   char* data_;
 };
 
+// At the end of a scope, however it ends, nothing is on its way to the device any more.
+class Settled {
+ public:
+  explicit Settled(Device& device) : device_(device) {}
+  ~Settled() {
+    try {
+      device_.await_staged();
+      device_.synchronize();
+    } catch (...) {
+      return;  // the device has failed, and whoever asks next is told
+    }
+  }
+  Settled(const Settled&) = delete;
+  Settled& operator=(const Settled&) = delete;
+
+ private:
+  Device& device_;
+};
+
 // One array on its way: rows picked on the host into locked memory, then copied beside the kernels.
 struct Stream {
   const void* from;
@@ -150,7 +171,7 @@ struct Stream {
 
 }  // namespace
 
-// The host picks the rows of the next window while the device works on this one.
+// A thread picks the rows of the next window while the device works on this one.
 void DeviceRun::run_in_windows() {
   Feed& feed = program_.feed_;
   const DType own = program_.parameters_->dtype();
@@ -186,6 +207,7 @@ void DeviceRun::run_in_windows() {
     ys[slot] = y.fill(device_, slot, begin, rows, host_feed_.order);
     weights[slot] = weight.fill(device_, slot, begin, rows, host_feed_.order);
   };
+  const Settled settled(device_);  // before the locked memory goes back
   int slot = 0;
   fill(slot, 0);
   for (int64_t begin = 0; begin < host_feed_.rows && !ended_; begin += most, slot ^= 1) {
@@ -194,13 +216,25 @@ void DeviceRun::run_in_windows() {
     feed.y = ys[slot];
     feed.weight = weights[slot];
     // The other slot's kernels have ended: run_window looks at the device before it returns.
-    if (begin + most < host_feed_.rows) fill(slot ^ 1, begin + most);
+    std::future<void> next;
+    if (begin + most < host_feed_.rows)
+      next = std::async(std::launch::async | std::launch::deferred, fill, slot ^ 1, begin + most);
     run_window({begin, std::min(most, host_feed_.rows - begin)});
+    if (next.valid()) next.get();
   }
+}
+
+DeviceRun::Memory::Known& DeviceRun::known() {
+  const Feed& feed = program_.feed_;
+  if (memory_.known.size() >= kKindsKept) memory_.known.clear();
+  return memory_
+      .known[{&list_, batch_size_, feed.x_type, feed.y_type, feed.weight != nullptr, feed.order != nullptr}];
 }
 
 void DeviceRun::run_window(const Window& window) {
   window_ = window;
+  last_look_ = Clock::now();
+  if (hooks_.interval > 0.0) steps_to_look_ = known().steps_to_look;
   state_.start = 0;
   write_state();
   while (!ended_ && state_.start < window.rows) {
@@ -235,14 +269,16 @@ void DeviceRun::launch(Context& context, int64_t rows) {
 void DeviceRun::enqueue_step(int64_t rows) {
   program_.output_row_ = state_.start + enqueued_ * batch_size_;
   device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { launch(context, rows); });
-  memory_.warm = true;
+  if (rows == batch_size_) ++known().launched;
   ++enqueued_;
 }
 
 void DeviceRun::enqueue(int64_t steps) {
   while (steps > 0) {
-    // Predictions go to a place that the host tells; and no graph is worth a single step.
-    if (predicts() || !memory_.warm || (steps == 1 && hooks_.interval > 0.0 && steps_to_look_ == 1)) {
+    // Predictions go to a place that the host tells. The first launch of a kernel brings its code to the
+    // device, which is not for a capture; and no graph is worth a single step that does not come again.
+    const int64_t launched = predicts() ? 0 : known().launched;
+    if (launched == 0 || (launched == 1 && steps == 1)) {
       enqueue_step(batch_size_);
       --steps;
       continue;
@@ -277,6 +313,7 @@ void DeviceRun::look() {
   const int64_t done_before = state_.done;
   device_.copy_to_host(&state_, program_.state_memory_.raw(), sizeof(StepState));
   const int64_t done = state_.done - done_before, asked = enqueued_;
+  const bool whole_look = asked >= steps_to_look_;
   enqueued_ = 0;
   result_.steps = state_.done;
   result_.samples = window_.begin + std::min(state_.start, window_.rows);
@@ -288,10 +325,11 @@ void DeviceRun::look() {
   if (hooks_.interval <= 0.0) {
     steps_to_look_ = 1;
   } else if (passed < kLookSeconds / 2) {
-    steps_to_look_ = std::min<int64_t>(steps_to_look_ * 4, 1 << 20);
+    if (whole_look) steps_to_look_ = std::min<int64_t>(steps_to_look_ * 4, 1 << 20);
   } else if (passed > kLookSeconds * 2) {
-    steps_to_look_ = std::max<int64_t>(steps_to_look_ / 2, 1);
+    steps_to_look_ = std::max<int64_t>(std::min(steps_to_look_, asked) / 2, 1);
   }
+  if (hooks_.interval > 0.0) known().steps_to_look = steps_to_look_;
   if (hooks_.interval <= 0.0 || seconds(last_look_ - last_report_) >= hooks_.interval) report();
 }
 

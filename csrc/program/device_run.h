@@ -17,9 +17,17 @@ struct DeviceMemoryOfRuns {
   // Everything a captured step depends on: the list, its rows, the steps in the graph, and pointers.
   using Key = std::tuple<const void*, int64_t, int64_t, DType, DType, std::array<const void*, 5>, int64_t>;
 
+  // What decides which kernels a step launches: the list, its rows, dtypes of x and y, whether there are
+  // weights and an order.
+  using Kind = std::tuple<const void*, int64_t, DType, DType, bool, bool>;
+  struct Known {
+    int64_t launched = 0;       // steps, one by one: the kernels' code is on the device then
+    int64_t steps_to_look = 1;  // what the last run came to
+  };
+
   Tensor x[2], y[2], weight[2], order, rates, result;
   std::map<Key, std::shared_ptr<void>> graphs;
-  bool warm = false;  // the kernels have run once: their code is on the device
+  std::map<Kind, Known> known;
 };
 
 class DeviceRun {
@@ -47,6 +55,7 @@ class DeviceRun {
   void look();
   void resume_after_halt(int64_t times);
   void write_state();
+  Memory::Known& known();
   void report();
   void update_result();
   bool predicts() const { return host_feed_.result != nullptr; }

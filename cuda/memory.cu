@@ -1,23 +1,32 @@
 // Device memory: a cache of freed blocks over plain cudaMalloc.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include "device.h"
 
 namespace nnx::cuda {
 namespace {
 
-// Small blocks come in multiples of 512 bytes, large ones of 2 MiB: fewer sizes, more that fit again. The
-// emulator gets every request as it is, so that it sees the last byte of each array.
+// Without a cache every request goes to the driver as it is, and what is freed goes back at once: what looks
+// for accesses past an array's end, or of memory never written, then sees them. So it is on the emulator.
+// NNX_CUDA_CACHE=0 or =1.
+bool caches() {
 #if defined(NNX_CUDA_EMULATOR)
-constexpr bool kCaches = false;
+  constexpr bool usual = false;
 #else
-constexpr bool kCaches = true;
+  constexpr bool usual = true;
 #endif
+  static const char* const asked = std::getenv("NNX_CUDA_CACHE");
+  return asked == nullptr || *asked == 0 ? usual : std::strcmp(asked, "0") != 0;
+}
+
+// Small blocks come in multiples of 512 bytes, large ones of 2 MiB: fewer sizes, more that fit again.
 constexpr size_t kSmall = 512, kLarge = size_t{2} << 20;
 
 size_t rounded(size_t bytes) {
-  if (!kCaches) return std::max<size_t>(bytes, 1);
+  if (!caches()) return std::max<size_t>(bytes, 1);
   const size_t unit = bytes < kLarge ? kSmall : kLarge;
   return std::max<size_t>((bytes + unit - 1) / unit * unit, unit);
 }
@@ -66,7 +75,7 @@ void Pool::deallocate(void* data) {
   in_use_ -= static_cast<int64_t>(found->second);
   cached_bytes_ += static_cast<int64_t>(found->second);
   cached_.emplace(found->second, data);
-  if (!kCaches) release_locked();
+  if (!caches()) release_locked();
 }
 
 void Pool::release_locked() {
@@ -74,6 +83,7 @@ void Pool::release_locked() {
     cudaFree(data);  // waits for the kernels that read it
     sizes_.erase(data);
   }
+  cudaGetLastError();
   cached_.clear();
   cached_bytes_ = 0;
 }

@@ -21,7 +21,7 @@ PluginStatus allocate_host(void* device, size_t bytes, void** data);
 void deallocate_host(void* device, void* data);
 PluginStatus stage(void* device, void* to, const void* from, size_t bytes);
 PluginStatus await_staged(void* device);
-PluginStatus begin_capture(void* device);
+PluginStatus begin_capture(void* device, void** stream);
 PluginStatus end_capture(void* device, void** graph);
 PluginStatus replay(void* device, void* graph);
 void destroy_graph(void* device, void* graph);

@@ -18,8 +18,10 @@ thread_local const char* launch_name = "";
 DeviceState& state_of(void* device) { return *static_cast<DeviceState*>(device); }
 
 cudaError_t create(DeviceState& device) {
-  cudaError_t error = cudaStreamCreateWithFlags(&device.stream, cudaStreamNonBlocking);
-  if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&device.copies, cudaStreamNonBlocking);
+  cudaError_t error = cudaSuccess;
+  for (cudaStream_t* stream : {&device.stream, &device.copies, &device.captures}) {
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  }
   for (cudaEvent_t* event : {&device.enqueued, &device.staged, &device.other}) {
     if (error == cudaSuccess) error = cudaEventCreateWithFlags(event, cudaEventDisableTiming);
   }
@@ -39,6 +41,7 @@ void report_error(cudaError_t error, const char* what) {
 }
 
 PluginStatus fail(cudaError_t error, const char* what) {
+  cudaGetLastError();
   last_message = what;
   if (error != cudaErrorMemoryAllocation) {
     last_message += std::string(": ") + cudaGetErrorName(error) + ", " + cudaGetErrorString(error);
@@ -95,6 +98,10 @@ static PluginStatus transfer(void* device, void* to, const void* from, size_t by
 }
 
 PluginStatus copy_from_host(void* device, void* to, const void* from, size_t bytes) {
+  DeviceState& state = state_of(device);
+  const Current current(state.index);
+  cudaError_t error = cudaSuccess;
+  if (state.uploads.take(state, to, from, bytes, &error)) return checked(error, "copying memory");
   return transfer(device, to, from, bytes, cudaMemcpyHostToDevice, true);
 }
 PluginStatus copy_to_host(void* device, void* to, const void* from, size_t bytes) {
@@ -128,6 +135,7 @@ PluginStatus allocate_host(void* device, size_t bytes, void** data) {
 void deallocate_host(void* device, void* data) {
   const Current current(state_of(device).index);
   cudaFreeHost(data);
+  cudaGetLastError();
 }
 
 PluginStatus stage(void* device, void* to, const void* from, size_t bytes) {
@@ -148,16 +156,18 @@ PluginStatus await_staged(void* device) {
   return checked(error, "waiting for copies");
 }
 
-PluginStatus begin_capture(void* device) {
-  const Current current(state_of(device).index);
-  return checked(cudaStreamBeginCapture(state_of(device).stream, cudaStreamCaptureModeThreadLocal),
+PluginStatus begin_capture(void* device, void** stream) {
+  const DeviceState& state = state_of(device);
+  const Current current(state.index);
+  *stream = state.captures;
+  return checked(cudaStreamBeginCapture(state.captures, cudaStreamCaptureModeThreadLocal),
                  "beginning a capture");
 }
 
 PluginStatus end_capture(void* device, void** out) {
   const Current current(state_of(device).index);
   cudaGraph_t graph = nullptr;
-  cudaError_t error = cudaStreamEndCapture(state_of(device).stream, &graph);
+  cudaError_t error = cudaStreamEndCapture(state_of(device).captures, &graph);
   cudaGraphExec_t executable = nullptr;
   if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, graph, 0);
   if (graph != nullptr) cudaGraphDestroy(graph);
@@ -174,6 +184,7 @@ PluginStatus replay(void* device, void* graph) {
 void destroy_graph(void* device, void* graph) {
   const Current current(state_of(device).index);
   cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+  cudaGetLastError();
 }
 
 void context(void* device, Context* context) {

@@ -8,12 +8,14 @@
 #include <map>
 #include <mutex>
 #include <unordered_map>
+#include <vector>
 
 #include "core/plugin.h"
 
 namespace nnx::cuda {
 
-// Remembers what failed for the calling thread.
+// Remembers what failed for the calling thread, and clears the runtime's own note of it: the next launch
+// would take it for its own.
 PluginStatus fail(cudaError_t error, const char* what);
 inline PluginStatus checked(cudaError_t error, const char* what) {
   return error == cudaSuccess ? PluginStatus::ok : fail(error, what);
@@ -55,12 +57,33 @@ class Pool {
   int64_t in_use_ = 0, cached_bytes_ = 0, peak_ = 0;
 };
 
+struct DeviceState;
+
+// Large copies from the host, see upload.cu.
+class Uploads {
+ public:
+  // Two pieces of page-locked memory that one thread copies through, and when each was copied last.
+  struct Buffers {
+    char* data;
+    cudaEvent_t copied[2];
+  };
+  // Copies and waits; false where the copy is too small for this, or there is no memory for buffers.
+  bool take(const DeviceState& device, void* to, const void* from, size_t bytes, cudaError_t* error);
+
+ private:
+  bool prepare();
+
+  std::mutex mutex_;
+  std::vector<Buffers> buffers_;
+};
+
 struct DeviceState {
   int index = 0;
-  cudaStream_t stream = nullptr, copies = nullptr;
+  cudaStream_t stream = nullptr, copies = nullptr, captures = nullptr;
   cudaEvent_t enqueued = nullptr, staged = nullptr, other = nullptr;
   void* scratch = nullptr;
   Pool pool;
+  Uploads uploads;
 };
 
 }  // namespace nnx::cuda

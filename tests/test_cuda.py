@@ -4,8 +4,10 @@ is one, else on the emulator, where the plugin was built for it."""
 import ctypes
 import gc
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import warnings
 
 import nnx
@@ -223,10 +225,13 @@ def test_more_memory_than_there_is():
     np.testing.assert_array_equal(parameters.get(0), np.zeros(10))
 
 
+def plugin():
+    beside = os.path.join(os.path.dirname(_core.__file__), "libnnx_cuda.so")
+    return ctypes.CDLL(os.environ.get("NNX_CUDA_PLUGIN", beside))
+
+
 def emulator():
-    library = ctypes.CDLL(os.environ["NNX_CUDA_PLUGIN"]) if "NNX_CUDA_PLUGIN" in os.environ else None
-    if library is None:
-        library = ctypes.CDLL(os.path.join(os.path.dirname(_core.__file__), "libnnx_cuda.so"))
+    library = plugin()
     library.nnx_emulator_fail_allocation.argtypes = [ctypes.c_int64, ctypes.c_int64]
     library.nnx_emulator_memory.argtypes = [ctypes.c_int64]
     library.nnx_emulator_schedule.argtypes = [ctypes.c_int, ctypes.c_uint64]
@@ -293,6 +298,120 @@ def test_data_that_does_not_fit_passes_through_in_windows(rng):
     assert accuracy_a == accuracy_b
     assert all(same_bits(a, b) for a, b in zip(weights_a, weights_b, strict=True))
     assert same_bits(outputs_a, outputs_b)
+
+
+@emulated_only
+def test_windows_where_locked_memory_is_short(rng):
+    """Smaller windows then, and no kernel takes that failure for its own."""
+    x, y = draw(rng, (2000, 20)), rng.integers(0, 5, 2000)
+
+    def run(fails):
+        gc.collect()
+        model = LAYERS["mlp"][1]()
+        model.compile("sgd", "cross_entropy", device="cuda", seed=3)
+        model.fit(x[:100], y[:100], batch_size=100, verbose=0)
+        stats = nnx.cuda.memory_stats()
+        emulator().nnx_emulator_memory(stats["total"] - stats["free"] + x.nbytes)
+        emulator().nnx_emulator_fail_allocation(fails, 1)  # the pool asks again, and gets its memory
+        try:
+            model.fit(x, y, batch_size=100, verbose=0)
+            return model.get_weights()
+        finally:
+            emulator().nnx_emulator_fail_allocation(0, 0)
+            emulator().nnx_emulator_memory(2 << 30)
+
+    expected = run(0)
+    for n in range(1, 28):
+        assert all(same_bits(a, b) for a, b in zip(run(n), expected, strict=True)), n
+
+
+@emulated_only
+@pytest.mark.parametrize("streams", ["now", "random:5"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_freed_memory_is_used_again(name, streams):
+    """As on a GPU: the emulator has no cache of its own, so that it sees the end of every array."""
+    code = f"""
+import nnx, numpy as np, os, test_cuda as t
+rng = np.random.default_rng(3)
+x, y = t.data(rng, t.LAYERS[{name!r}][0])
+weights = [t.trained({name!r}, "cuda", x, y, batch_size=size)[0].get_weights() for size in (10, 7, 10)]
+assert all(t.same_bits(a, b) for a, b in zip(weights[0], weights[2]))
+np.savez(os.environ["SAVE"], *weights[0], *weights[1])
+print(nnx.cuda.memory_stats()["cached"] > 0)
+nnx.cuda.empty_cache()
+print(nnx.cuda.memory_stats()["cached"])
+big = nnx.tensor(np.zeros(3 << 20, np.uint8), device="cuda")
+del big
+stats = nnx.cuda.memory_stats()
+print(stats["cached"])
+t.emulator().nnx_emulator_memory(stats["total"] - stats["free"] - stats["cached"] + (3 << 20))
+print(nnx.tensor(np.arange(5 << 18), device="cuda", dtype="uint8").numpy().sum())
+"""
+    results = []
+    for cache in ("0", "1"):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "weights.npz")
+            tests = os.path.dirname(__file__)
+            output = in_a_process(
+                code,
+                NNX_CUDA_CACHE=cache,
+                NNX_EMULATOR_STREAMS=streams,
+                SAVE=file,
+                PYTHONPATH=with_path(tests),
+            )
+            results.append(list(np.load(file).values()))
+        assert output.splitlines()[0] == str(cache == "1")
+        assert output.splitlines()[1:3] == ["0", str((4 << 20) * int(cache))]
+    assert all(same_bits(a, b) for a, b in zip(*results, strict=True))
+
+
+def with_path(folder):
+    return os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
+
+
+# core/plugin.h: two numbers and a text, and then these.
+PLUGIN = re.findall(
+    r"\w+",
+    "message probe describe open allocate deallocate memory empty_cache copy_from_host copy_to_host copy zero "
+    "synchronize synchronize_all allocate_host deallocate_host stage await_staged begin_capture end_capture replay",
+)
+
+
+@needs_cuda
+def test_a_capture_leaves_the_stream_to_others():
+    """What other threads copy meanwhile is copied, and no part of the graph."""
+    library = plugin()
+    library.nnx_cuda_plugin.restype = ctypes.POINTER(ctypes.c_void_p)
+    entries = dict(zip(PLUGIN, library.nnx_cuda_plugin()[2 : 2 + len(PLUGIN)], strict=True))
+
+    def call(name, *arguments):
+        types = [
+            ctypes.c_int32 if name == "open" and i == 0 else ctypes.c_void_p for i in range(len(arguments))
+        ]
+        assert ctypes.CFUNCTYPE(ctypes.c_int32, *types)(entries[name])(*arguments) == 0, name
+
+    device, memory, stream, graph = (ctypes.c_void_p() for _ in range(4))
+    call("open", 0, ctypes.byref(device))
+    call("allocate", device, 16, ctypes.byref(memory))
+    call("begin_capture", device, ctypes.byref(stream))
+    sent, back = np.arange(4, dtype=np.float32), np.zeros(4, np.float32)
+    call("copy_from_host", device, memory, sent.ctypes.data, 16)
+    call("copy_to_host", device, back.ctypes.data, memory, 16)
+    np.testing.assert_array_equal(back, sent)
+    call("end_capture", device, ctypes.byref(graph))
+    call("zero", device, memory, 16)
+    call("replay", device, graph)
+    call("copy_to_host", device, back.ctypes.data, memory, 16)
+    np.testing.assert_array_equal(back, 0)
+
+
+@needs_cuda
+@pytest.mark.parametrize("size", [(1 << 15) - 1, 1 << 15, (8 << 20) + 3])
+def test_large_copies_from_the_host(rng, size):
+    """In pieces, by several threads: every byte arrives, again and again through the same buffers."""
+    for _ in range(3):
+        values = rng.integers(0, 256, size, dtype=np.uint8)
+        assert same_bits(nnx.tensor(values, device="cuda").numpy(), values)
 
 
 @emulated_only

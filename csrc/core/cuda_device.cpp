@@ -166,10 +166,10 @@ class CudaDevice final : public Device {
 
   std::shared_ptr<void> capture(void* workspace, const std::function<void(Context&)>& body) override {
     const std::lock_guard<std::mutex> lock(launching_);
-    expect(plugin_.begin_capture(state_));
-    void* graph = nullptr;
+    void *stream = nullptr, *graph = nullptr;
+    expect(plugin_.begin_capture(state_, &stream));
     try {
-      enqueue(workspace, body);
+      enqueue(workspace, body, stream);
     } catch (...) {
       if (plugin_.end_capture(state_, &graph) == PluginStatus::ok) plugin_.destroy_graph(state_, graph);
       throw;
@@ -194,10 +194,12 @@ class CudaDevice final : public Device {
   void expect(PluginStatus status) const { nnx::expect(plugin_, index_, status); }
 
  private:
-  void enqueue(void* workspace, const std::function<void(Context&)>& body) {
+  // On the device's stream, or on another.
+  void enqueue(void* workspace, const std::function<void(Context&)>& body, void* stream = nullptr) {
     Context context;
     context.workspace = workspace;
     plugin_.context(state_, &context);
+    if (stream != nullptr) context.stream = stream;
     body(context);
     expect(plugin_.check(state_));
   }

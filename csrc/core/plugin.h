@@ -10,7 +10,7 @@
 
 namespace nnx {
 
-inline constexpr int kPluginAbi = 2;
+inline constexpr int kPluginAbi = 3;
 
 enum class PluginStatus : int32_t { ok, out_of_memory, failed };
 
@@ -69,8 +69,10 @@ struct Plugin {
   PluginStatus (*stage)(void* device, void* to, const void* from, size_t bytes);
   PluginStatus (*await_staged)(void* device);
 
-  // Kernels enqueued by the calling thread between begin and end become a graph instead of running.
-  PluginStatus (*begin_capture)(void* device);
+  // Kernels that the calling thread gives to `stream` between begin and end become a graph instead of
+  // running. It is a stream of its own: other threads go on using the device's. One capture of a device at a
+  // time.
+  PluginStatus (*begin_capture)(void* device, void** stream);
   PluginStatus (*end_capture)(void* device, void** graph);
   PluginStatus (*replay)(void* device, void* graph);
   void (*destroy_graph)(void* device, void* graph);

@@ -33,8 +33,9 @@ void nnx_emulator_schedule(int schedule, uint64_t seed);
 // then does so here as well. At start: NNX_EMULATOR_STREAMS = now | late | random | random:SEED.
 void nnx_emulator_streams(int mode, uint64_t seed);
 
-// The n-th device allocation from now (1: the next) fails with cudaErrorMemoryAllocation, and `times` - 1
-// after it; 0: none. At start: NNX_EMULATOR_FAIL_ALLOCATION = n | n:times.
+// The n-th allocation from now of device or page-locked memory (1: the next) fails with
+// cudaErrorMemoryAllocation, and `times` - 1 after it; 0: none. At start: NNX_EMULATOR_FAIL_ALLOCATION = n |
+// n:times.
 void nnx_emulator_fail_allocation(int64_t n, int64_t times);
 
 // Bytes of device memory. At start: NNX_EMULATOR_MEMORY, or 2 GiB.

@@ -256,7 +256,7 @@ cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   if (capture_forbids()) return set_error(cudaErrorStreamCaptureUnsupported, "cudaHostAlloc in a capture");
   if (bytes == 0) return cudaSuccess;
   const std::lock_guard<std::mutex> lock(mutex);
-  *memory = allocate(bytes, false);
+  *memory = allocation_fails() ? nullptr : allocate(bytes, false);
   return *memory != nullptr ? cudaSuccess : set_error(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaMallocHost(void** memory, size_t bytes, unsigned flags) {

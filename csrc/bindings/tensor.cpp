@@ -14,6 +14,11 @@ py::dtype wanted_dtype(const std::optional<DTypeArgument>& dtype) {
   return numpy_dtype(read_dtype("tensor", dtype->object));
 }
 
+// Other threads go on while a data set is copied to a GPU.
+Tensor moved(const Tensor& tensor, DeviceId device) {
+  return without_gil([&] { return tensor.to(device); });
+}
+
 Tensor tensor(const ArrayArgument& obj, const std::optional<DTypeArgument>& dtype,
               const std::string& device) {
   const DeviceId place = parse_device(device);
@@ -32,7 +37,7 @@ Tensor tensor(const ArrayArgument& obj, const std::optional<DTypeArgument>& dtyp
   if (dtype && out.dtype() != read_dtype("tensor", dtype->object)) {
     out = from_numpy("tensor", "obj", to_numpy(out).attr("astype")(wanted_dtype(dtype)), true);
   }
-  return out.to(place);
+  return moved(out, place);
 }
 
 // copy: None where it must, False never, True always.
@@ -81,7 +86,8 @@ void init_tensor(py::module_& m) {
           "device", [](const Tensor& self) { return self.device().str(); }, "'cpu' or 'cuda:0'")
       .def("numpy", &to_numpy, "A NumPy array: on the CPU over the same memory, else a copy")
       .def(
-          "to", [](const Tensor& self, const std::string& device) { return self.to(parse_device(device)); },
+          "to",
+          [](const Tensor& self, const std::string& device) { return moved(self, parse_device(device)); },
           py::arg("device"), "The tensor on that device: itself where it is there already")
       .def("item", &item, "The one element as a Python number")
       .def("__array__", &to_array, py::arg("dtype") = py::none(), py::arg("copy") = py::none(),

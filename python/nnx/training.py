@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
     if isinstance(source, Arrays) and source.samples == 0:
         raise ValueError("argument 'x' expected at least one sample, got none")
 
+    orders = _Orders(model, source, plan) if isinstance(source, Arrays) and plan.shuffle else None
     for arrays in (source, held_out):
         if isinstance(arrays, Arrays):
             arrays.move(model)
@@ -67,7 +69,7 @@ def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
     }
     hooks = CallbackList([*bars, *plan.callbacks, history], model, params)
     model.stop_training = False
-    training = _Training(model, plan, hooks)
+    training = _Training(model, plan, hooks, orders)
     logs: dict[str, Any] = {}
     try:
         hooks.call("on_train_begin", None)
@@ -89,13 +91,45 @@ def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
     return history
 
 
+class _Orders:
+    """The rows of each epoch, shuffled. A thread draws the next ones while a GPU is busy with other things."""
+
+    def __init__(self, model: Model, source: Arrays, plan: Plan) -> None:
+        self._model = model
+        self._rows = source.samples if source.rows is None else source.rows
+        self._last = plan.epochs - 1
+        self._ahead = model.device != "cpu" and model.seed is not None
+        self._drawn: dict[int, npt.NDArray[np.int64]] = {}
+        self._thread: threading.Thread | None = None
+        self._begin(plan.initial_epoch)
+
+    def of(self, epoch: int) -> npt.NDArray[np.int64]:
+        """Those of an epoch; each is asked for once."""
+        if self._thread is not None:
+            self._thread.join()
+        if epoch not in self._drawn:
+            self._draw(epoch)
+        order = self._drawn.pop(epoch)
+        self._begin(epoch + 1)
+        return order
+
+    def _begin(self, epoch: int) -> None:
+        if self._ahead and epoch <= self._last:
+            self._thread = threading.Thread(target=self._draw, args=(epoch,), daemon=True)
+            self._thread.start()
+
+    def _draw(self, epoch: int) -> None:
+        self._drawn[epoch] = seeds.generator(self._model.seed or 0, epoch).permutation(self._rows)
+
+
 class _Training:
     """One call of `fit`."""
 
-    def __init__(self, model: Model, plan: Plan, hooks: CallbackList) -> None:
+    def __init__(self, model: Model, plan: Plan, hooks: CallbackList, orders: _Orders | None) -> None:
         self.model = model
         self.plan = plan
         self.hooks = hooks
+        self.orders = orders
         self.warned = False
 
     def epoch(self, source: Source, epoch: int) -> dict[str, Any]:
@@ -104,7 +138,8 @@ class _Training:
         totals = Totals()
         if isinstance(source, Arrays):
             reporter.batch_begin(0)
-            return self._part(source, epoch, self._order(source, epoch), totals, reporter)
+            order = source.rows if self.orders is None else self.orders.of(epoch)
+            return self._part(source, epoch, order, totals, reporter)
         logs: dict[str, Any] = {}
         for batch in source.prepared(self.model):
             reporter.batch_begin(totals.steps)
@@ -113,12 +148,6 @@ class _Training:
                 break
         self.hooks.call("on_train_progress", totals.samples, logs)
         return logs
-
-    def _order(self, source: Arrays, epoch: int) -> npt.NDArray[np.int64] | None:
-        if not self.plan.shuffle:
-            return source.rows
-        generator = seeds.generator(self.model.seed or 0, epoch)
-        return generator.permutation(source.samples if source.rows is None else source.rows)
 
     def _part(
         self,

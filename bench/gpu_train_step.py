@@ -92,7 +92,7 @@ class Clock(nnx.Callback):
 def nnx_ways(workload: Workload, precision: str, options: argparse.Namespace) -> dict[str, Way]:
     """Per step inside epochs over a data set on the GPU, and step by step from the host."""
     model = workload.model(0.001, options.device, precision)
-    megabytes = 1 if options.dry_run else max(MEGABYTES, 4 * image_megabytes(model, workload.batch))
+    megabytes = 1 if options.dry_run else max(MEGABYTES, 12 * image_megabytes(model, workload.batch))
     steps = 3 if options.dry_run else 468
     count = models.epoch_samples(model, workload.batch, steps, megabytes)
     x, y = batches(model, workload, count)

@@ -365,6 +365,20 @@ print(nnx.tensor(np.arange(5 << 18), device="cuda", dtype="uint8").numpy().sum()
     assert all(same_bits(a, b) for a, b in zip(*results, strict=True))
 
 
+@needs_cuda
+def test_what_a_run_reads_lies_where_it_is_expected(rng):
+    x, y = data(rng, (20,))
+    model, _ = trained("mlp", "cuda", x, y)
+    program = nnx.programs.for_targets(model, "train", model.bound((20,), True), 10, "labels")
+    resident = [nnx.tensor(array, device="cuda") for array in (x, y)]
+    order = nnx.tensor(np.arange(len(x)), device="cuda")
+    with pytest.raises(ValueError, match="argument 'order' expected an array on device 'cpu', got 'cuda:0'"):
+        program.train_epoch(*resident, None, order, 10, np.ones(1), 0)
+    bad = nnx.tensor(np.full_like(y, 5), device="cuda")
+    with pytest.raises(ValueError, match="argument 'y' expected labels in .0, 5., got 5 at index 0"):
+        program.train_epoch(resident[0], bad, None, None, 10, np.ones(1), 0)
+
+
 def with_path(folder):
     return os.pathsep.join([folder, os.environ.get("PYTHONPATH", "")])
 

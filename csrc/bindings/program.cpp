@@ -188,7 +188,8 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
                           const std::optional<ArrayArgument>& sample_weight,
                           const std::optional<ArrayArgument>& order, int64_t batch_size,
                           const NumpyArgument& learning_rates, uint64_t first_step,
-                          const std::optional<ProgressArgument>& progress, double interval) {
+                          const std::optional<ProgressArgument>& progress, double interval,
+                          bool labels_checked) {
   const char* const where = "train_epoch";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
@@ -197,7 +198,7 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
   const auto rates = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
       as_array(where, "learning_rates", learning_rates.object));
   if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
-  const Feed feed = program::make_feed(where, program, tx, ty, weight, rows);
+  const Feed feed = program::make_feed(where, program, tx, ty, weight, rows, labels_checked);
   const RunHooks hooks = read_hooks(progress, interval);
   const program::Schedule schedule{rates.data(), rates.size(), first_step};
   return to_dict(without_gil([&] { return program.train(feed, batch_size, schedule, hooks); }));
@@ -218,14 +219,15 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
 
 Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
                        const std::optional<ArrayArgument>& sample_weight, int64_t batch_size,
-                       const std::optional<ProgressArgument>& progress, double interval) {
+                       const std::optional<ProgressArgument>& progress, double interval,
+                       bool labels_checked) {
   const char* const where = "evaluate";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
   if (program.options().training || !program.options().loss) {
     bad_value(where, "program", "one compiled for inference, with a loss", "another");
   }
-  const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
+  const Feed feed = program::make_feed(where, program, tx, ty, weight, {}, labels_checked);
   const RunHooks hooks = read_hooks(progress, interval);
   return to_dict(without_gil([&] { return program.evaluate(feed, batch_size, hooks); }));
 }
@@ -266,12 +268,13 @@ void init_program(py::module_& m) {
            py::arg("seed") = 0, py::arg("precision") = "strict")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
-           py::arg("progress") = py::none(), py::arg("interval") = 0.1,
+           py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
            "Trains on the rows of `order` in batches, without the GIL.")
       .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"), py::arg("step"), "Trains on one batch; its loss.")
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("batch_size"),
-           py::arg("progress") = py::none(), py::arg("interval") = 0.1, "Loss and metrics, without updates.")
+           py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
+           "Loss and metrics, without updates.")
       .def("predict", &predict, py::arg("x"), py::arg("batch_size"), py::arg("progress") = py::none(),
            py::arg("interval") = 0.1, "The model's output for every row.")
       .def_property_readonly("flops_forward",

@@ -34,14 +34,15 @@ void expect_place(const char* where, const char* name, const Tensor& tensor, Dev
   bad_value(where, name, "an array on device '" + device.str() + "'", "'" + tensor.device().str() + "'");
 }
 
-void check_targets(const char* where, const Program& program, const Tensor& y, int64_t rows) {
+void check_targets(const char* where, const Program& program, const Tensor& y, int64_t rows,
+                   bool labels_checked) {
   if (!y.defined()) bad_value(where, "y", "targets", "none");
   if (y.rank() < 1 || y.shape()[0] != rows) {
     bad_value(where, "y", detail::concatenate("as many rows as x, ", rows), y.shape());
   }
   if (program.options().loss->targets == Targets::labels) {
     ops::expect_shape(where, "y", y.shape(), Shape{rows});
-    check_labels(where, y, program.classes());
+    if (!labels_checked) check_labels(where, y, program.classes());
   } else if (y.shape().elements(1, y.rank()) != program.target_elements()) {
     bad_value(where, "y", detail::concatenate(program.target_elements(), " targets per sample"), y.shape());
   }
@@ -50,7 +51,7 @@ void check_targets(const char* where, const Program& program, const Tensor& y, i
 }  // namespace
 
 Feed make_feed(const char* where, const Program& program, const Tensor& x, const Tensor& y,
-               const Tensor& weight, const Tensor& order) {
+               const Tensor& weight, const Tensor& order, bool labels_checked) {
   const Shape& sample = program.input_shape();
   if (x.rank() != sample.rank() + 1 || x.shape().without_leading() != sample) {
     std::string expected = sample.str();
@@ -65,7 +66,7 @@ Feed make_feed(const char* where, const Program& program, const Tensor& x, const
   feed.x_type = x.dtype();
   if (program.options().loss && y.defined()) {
     expect_place(where, "y", y, x.device());
-    check_targets(where, program, y, feed.rows);
+    check_targets(where, program, y, feed.rows, labels_checked);
     feed.y = y.raw();
     feed.y_type = y.dtype();
   }
@@ -78,6 +79,7 @@ Feed make_feed(const char* where, const Program& program, const Tensor& x, const
   if (order.defined()) {
     ops::expect_dtype(where, "order", order, DType::int64);
     ops::expect_rank(where, "order", order.shape(), 1, "(rows)");
+    expect_place(where, "order", order, DeviceId{});
     const auto* rows = order.data<int64_t>();
     for (int64_t i = 0; i < order.elements(); ++i) {
       if (rows[i] < 0 || rows[i] >= feed.rows) {

@@ -364,6 +364,7 @@ class Program:
         first_step: int,
         progress: _Progress = None,
         interval: float = 0.1,
+        labels_checked: bool = False,
     ) -> dict[str, Any]: ...
     def train_step(
         self,
@@ -381,6 +382,7 @@ class Program:
         batch_size: int,
         progress: _Progress = None,
         interval: float = 0.1,
+        labels_checked: bool = False,
     ) -> dict[str, Any]: ...
     def predict(
         self, x: npt.NDArray[Any] | Tensor, batch_size: int, progress: _Progress = None, interval: float = 0.1

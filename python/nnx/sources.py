@@ -34,6 +34,11 @@ class Arrays:
         """x, y and weight as a program is to read them."""
         return self.resident or (self.x, self.y, self.weight)
 
+    @property
+    def moved(self) -> bool:
+        """Whether they lie on the model's device: copies, checked before, that nobody else can change."""
+        return self.resident is not None
+
     def move(self, model: Model) -> None:
         """Copies the arrays to the model's device, where they stay; those that do not fit stream from the host."""
         if model.device == "cpu":

@@ -184,7 +184,9 @@ class _Training:
             return model.stop_training
 
         try:
-            result = program.train_epoch(*part.fed, order, batch, rates, first, progress, reporter.interval)
+            result = program.train_epoch(
+                *part.fed, order, batch, rates, first, progress, reporter.interval, part.moved
+            )
             done = result["steps"]
         finally:
             optimizer.iterations = first + done
@@ -244,7 +246,7 @@ def _evaluate(model: Model, source: Source, batch_size: int, hooks: CallbackList
             reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
             return False
 
-        totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval))
+        totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval, part.moved))
         logs = totals.logs(model, what)
     hooks.call("on_test_end", logs)
     return logs

@@ -48,7 +48,10 @@ elseif(NOT NNX_CUDA STREQUAL "OFF")
       target_compile_options(nnx_cuda PRIVATE -Xcompiler=-Wall,-Wextra,-Werror --Werror=all-warnings)
     endif()
     target_link_libraries(nnx_cuda PRIVATE Threads::Threads)
-    target_link_options(nnx_cuda PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL)
+    # One symbol: templates of the C++ library would else be shared with other modules of the process.
+    target_link_options(nnx_cuda PRIVATE -static-libstdc++ -static-libgcc -Wl,--exclude-libs,ALL
+      "-Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/cuda/plugin.map")
+    set_target_properties(nnx_cuda PROPERTIES LINK_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/cuda/plugin.map")
   elseif(NNX_CUDA STREQUAL "ON")
     message(FATAL_ERROR "NNX_CUDA=ON, but there is no nvcc: set CUDACXX or CMAKE_CUDA_COMPILER to it, or use AUTO")
   endif()

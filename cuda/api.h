@@ -7,6 +7,8 @@ namespace nnx::cuda::api {
 
 const char* message();
 PluginStatus open(int32_t index, void** device);
+int32_t enter(void* device);
+void leave(void* device, int32_t before);
 PluginStatus allocate(void* device, size_t bytes, void** data);
 void deallocate(void* device, void* data, size_t bytes);
 PluginStatus memory(void* device, DeviceMemory* out);

@@ -67,6 +67,12 @@ PluginStatus open(int32_t index, void** out) {
   return PluginStatus::ok;
 }
 
+int32_t enter(void* device) { return exchange_device(state_of(device).index); }
+
+void leave(void* device, int32_t before) {
+  if (before != state_of(device).index) cudaSetDevice(before);
+}
+
 PluginStatus allocate(void* device, size_t bytes, void** data) {
   const Current current(state_of(device).index);
   return state_of(device).pool.allocate(bytes, data);

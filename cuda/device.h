@@ -21,14 +21,18 @@ inline PluginStatus checked(cudaError_t error, const char* what) {
   return error == cudaSuccess ? PluginStatus::ok : fail(error, what);
 }
 
-// Makes a device the calling thread's for the length of a scope.
+// Makes a device the calling thread's; gives back which one was.
+inline int exchange_device(int index) {
+  int before = 0;
+  cudaGetDevice(&before);
+  if (before != index) cudaSetDevice(index);
+  return before;
+}
+
+// The same for the length of a scope.
 class Current {
  public:
-  explicit Current(int index) {
-    cudaGetDevice(&before_);
-    if (before_ != index) cudaSetDevice(index);
-    index_ = index;
-  }
+  explicit Current(int index) : before_(exchange_device(index)), index_(index) {}
   ~Current() {
     if (before_ != index_) cudaSetDevice(before_);
   }
@@ -36,7 +40,7 @@ class Current {
   Current& operator=(const Current&) = delete;
 
  private:
-  int before_ = 0, index_ = 0;
+  int before_, index_;
 };
 
 // Blocks of device memory; freed ones are kept for the next request of about their size. All work of a device

@@ -79,6 +79,8 @@ extern "C" __attribute__((visibility("default"))) const nnx::Plugin* nnx_cuda_pl
                                      probe,
                                      describe,
                                      api::open,
+                                     api::enter,
+                                     api::leave,
                                      api::allocate,
                                      api::deallocate,
                                      api::memory,

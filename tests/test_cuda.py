@@ -386,8 +386,8 @@ def with_path(folder):
 # core/plugin.h: two numbers and a text, and then these.
 PLUGIN = re.findall(
     r"\w+",
-    "message probe describe open allocate deallocate memory empty_cache copy_from_host copy_to_host copy zero "
-    "synchronize synchronize_all allocate_host deallocate_host stage await_staged begin_capture end_capture replay",
+    "message probe describe open enter leave allocate deallocate memory empty_cache copy_from_host copy_to_host "
+    "copy zero synchronize synchronize_all allocate_host deallocate_host stage await_staged begin_capture end_capture replay",
 )
 
 

@@ -194,8 +194,23 @@ class CudaDevice final : public Device {
   void expect(PluginStatus status) const { nnx::expect(plugin_, index_, status); }
 
  private:
+  // A kernel can be launched on a stream of the thread's current device only.
+  class Entered {
+   public:
+    explicit Entered(const CudaDevice& device)
+        : device_(device), before_(device.plugin_.enter(device.state_)) {}
+    ~Entered() { device_.plugin_.leave(device_.state_, before_); }
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+
+   private:
+    const CudaDevice& device_;
+    int32_t before_;
+  };
+
   // On the device's stream, or on another.
   void enqueue(void* workspace, const std::function<void(Context&)>& body, void* stream = nullptr) {
+    const Entered entered(*this);
     Context context;
     context.workspace = workspace;
     plugin_.context(state_, &context);

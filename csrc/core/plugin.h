@@ -48,6 +48,10 @@ struct Plugin {
   PluginProbe (*probe)();
   PluginStatus (*describe)(int32_t index, PluginDevice*);
   PluginStatus (*open)(int32_t index, void** device);
+  // Makes the device the calling thread's, as launches on its stream need it, and gives back which one was;
+  // leave, that one again. The other functions do it for themselves.
+  int32_t (*enter)(void* device);
+  void (*leave)(void* device, int32_t before);
 
   PluginStatus (*allocate)(void* device, size_t bytes, void** data);
   void (*deallocate)(void* device, void* data, size_t bytes);

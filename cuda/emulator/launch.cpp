@@ -5,6 +5,7 @@
 
 #include "emulator/machine.h"
 #include "emulator/state.h"
+#include "emulator/streams.h"
 
 namespace nnx::emulator {
 namespace {
@@ -50,6 +51,11 @@ void launch(const Launch& asked, cudaStream_t stream, std::function<void()> body
   if (launch.shared_bytes > limit) {
     set_error(cudaErrorInvalidValue, kernel + std::to_string(launch.shared_bytes) +
                                          " bytes of shared memory, the limit is " + std::to_string(limit));
+    return;
+  }
+  if (!is_of_current_device(stream)) {
+    set_error(cudaErrorInvalidResourceHandle,
+              kernel + "launched on a stream of a device that is not current");
     return;
   }
   enqueue(stream, [launch, body = std::move(body)] {

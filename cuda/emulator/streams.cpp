@@ -67,6 +67,11 @@ bool known(cudaStream_t stream) {
 cudaError_t unknown_stream() {
   return set_error(cudaErrorInvalidResourceHandle, "a stream that does not exist");
 }
+bool is_of_current_device(cudaStream_t stream) {
+  int device = 0;
+  cudaGetDevice(&device);
+  return stream == nullptr || !known(stream) || stream->device == device;
+}
 void end_capture(const std::shared_ptr<CUgraph_st>& capture) {
   const std::lock_guard<std::mutex> lock(mutex);
   for (auto& entry : streams)
@@ -117,6 +122,7 @@ cudaError_t cudaDeviceReset() { return run_all(false); }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   auto made = std::make_unique<CUstream_st>();
+  cudaGetDevice(&made->device);
   made->blocking = (flags & cudaStreamNonBlocking) == 0;
   *stream = made.get();
   const std::lock_guard<std::mutex> lock(mutex);

@@ -28,6 +28,7 @@ struct CUgraphExec_st {
   std::vector<nnx::emulator::Work> works;
 };
 struct CUstream_st {
+  int device = 0;
   bool blocking = true;  // takes turns with the default stream
   std::shared_ptr<nnx::emulator::Queue> queue = std::make_shared<nnx::emulator::Queue>();
   std::shared_ptr<CUgraph_st> capture;  // shared by the streams that joined it
@@ -46,6 +47,8 @@ namespace nnx::emulator {
 // Null or an existing stream.
 bool known(cudaStream_t stream);
 cudaError_t unknown_stream();
+// Kernels can be launched on such streams only.
+bool is_of_current_device(cudaStream_t stream);
 // Takes all streams out of a capture.
 void end_capture(const std::shared_ptr<CUgraph_st>& capture);
 // Begins (1) or ends (-1) a capture of this thread that forbids calls that would synchronise.

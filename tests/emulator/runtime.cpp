@@ -90,7 +90,14 @@ void test_devices() {
   CHECK(cudaSetDevice(1) == cudaErrorInvalidDevice);
   nnx_emulator_devices(2);
   CHECK(cudaSetDevice(1) == cudaSuccess && cudaGetDevice(&value) == cudaSuccess && value == 1);
+  cudaStream_t stream;
+  Array<float> x(1);
+  CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
   CHECK(cudaSetDevice(0) == cudaSuccess);
+  launch_kernel(scale_add, 1, 32, 0, stream, x.data, 2.0f, x.data, 1);
+  CHECK(cudaGetLastError() == cudaErrorInvalidResourceHandle);
+  CHECK_TEXT(nnx_emulator_message(), "launched on a stream of a device that is not current");
+  CHECK(cudaStreamDestroy(stream) == cudaSuccess);
   nnx_emulator_devices(0);
   CHECK(cudaGetDeviceCount(&value) == cudaErrorNoDevice);
   nnx_emulator_devices(1);

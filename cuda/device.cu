@@ -139,7 +139,9 @@ PluginStatus allocate_host(void* device, size_t bytes, void** data) {
 }
 
 void deallocate_host(void* device, void* data) {
-  const Current current(state_of(device).index);
+  const DeviceState& state = state_of(device);
+  const Current current(state.index);
+  cudaStreamSynchronize(state.copies);  // it may still be read
   cudaFreeHost(data);
   cudaGetLastError();
 }

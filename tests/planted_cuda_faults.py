@@ -147,4 +147,8 @@ CUDA_FAULTS = [
           "code for 7.5 taken for that of the newer GPU it runs on", CHAIN),
     fault("plugin.cu", "probe.driver_version == 0 ? PluginState::no_driver : PluginState::old_driver",
           "PluginState::no_driver", "an old driver taken for none", CHAIN),
+    fault("device.cu", "return exchange_device(state_of(device).index);", "return state_of(device).index;",
+          "kernels launched while another device is current", MODELS),
+    fault("device.cu", "  cudaGetLastError();  // or the next launch, which asks for it, is blamed\n", "",
+          "a launch blamed for an allocation that failed", MODELS),
 ]  # fmt: skip

@@ -56,12 +56,16 @@ __device__ __forceinline__ void store_16(void* at, uint4 bytes) { __stwb(static_
 
 __device__ __forceinline__ float fast_exp(float x) { return __expf(x); }
 
+// The instructions below that read or write shared memory say so to the compiler ("memory"), which would else
+// be free to move ordinary loads and stores of it across them.
+
 // Copies 16 (or 4) bytes from global to shared memory, behind the thread's back; zeros where not `valid`, and
 // then `from` is not read. Both addresses are multiples of the size.
 __device__ __forceinline__ void copy_async_16(void* shared, const void* from, bool valid) {
 #if __CUDA_ARCH__ >= 800
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(valid ? 16 : 0));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(valid ? 16 : 0)
+               : "memory");
 #else
   *static_cast<float4*>(shared) = valid ? *static_cast<const float4*>(from) : float4{0, 0, 0, 0};
 #endif
@@ -69,7 +73,8 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* from, bo
 __device__ __forceinline__ void copy_async_4(void* shared, const void* from, bool valid) {
 #if __CUDA_ARCH__ >= 800
   const auto to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(valid ? 4 : 0));
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(valid ? 4 : 0)
+               : "memory");
 #else
   *static_cast<float*>(shared) = valid ? *static_cast<const float*>(from) : 0.0f;
 #endif
@@ -77,13 +82,13 @@ __device__ __forceinline__ void copy_async_4(void* shared, const void* from, boo
 // Ends a group of copies; waits until at most `Pending` groups of this thread are on their way.
 __device__ __forceinline__ void copy_async_commit() {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.commit_group;\n" ::);
+  asm volatile("cp.async.commit_group;\n" ::: "memory");
 #endif
 }
 template <int Pending>
 __device__ __forceinline__ void copy_async_wait() {
 #if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending));
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(Pending) : "memory");
 #endif
 }
 
@@ -139,7 +144,8 @@ __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], const void* row)
   const auto from = static_cast<unsigned>(__cvta_generic_to_shared(row));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(from));
+               : "r"(from)
+               : "memory");
 #endif
 }
 // The same, each matrix transposed.
@@ -148,7 +154,8 @@ __device__ __forceinline__ void load_matrices_transposed(uint32_t (&r)[4], const
   const auto from = static_cast<unsigned>(__cvta_generic_to_shared(row));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(from));
+               : "r"(from)
+               : "memory");
 #endif
 }
 

@@ -87,7 +87,7 @@ struct PhaseAxis {
     PhaseAxis axis{};
     axis.points = phase < size ? (size - phase + stride - 1) / stride : 0;
     const int residue = (phase + pad) % stride;
-    while (axis.tap < step && axis.tap * dilation % stride != residue) ++axis.tap;
+    while (axis.tap < step && axis.tap < kernel && axis.tap * dilation % stride != residue) ++axis.tap;
     axis.taps = axis.tap < step && axis.tap < kernel ? (kernel - axis.tap + step - 1) / step : 0;
     // Without taps there is nothing to see, from anywhere.
     axis.first = axis.taps > 0 ? (phase + pad - axis.tap * dilation) / stride : 0;

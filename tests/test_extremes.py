@@ -147,6 +147,30 @@ def test_huge_windows(huge):
         nnx.ops.max_pool2d(x, huge)
 
 
+def test_images_whose_points_are_counted_in_31_bits():
+    """Within the image all is small; its padding is what makes the points many."""
+    x, w = np.ones((1, 3, 2048, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    for options in ({"dilation": (2**20, 1), "padding": "same"}, {"padding": (2**20, 2)}):
+        with pytest.raises(ValueError, match=r"conv2d: .*padding.* expected images of at most 2\^30 points"):
+            nnx.ops.conv2d(x, w, **options)
+
+
+def test_far_apart(run):
+    """Strides and dilations far beyond the image, of whose taps or pixels one is left."""
+    x, w = np.ones((1, 3, 4, 1), np.float32), np.full((3, 3, 1, 1), 2, np.float32)
+    far = {"dilation": (2**12, 2**12), "padding": "same"}
+    np.testing.assert_array_equal(run.conv2d(x, w, **far), 2 * x)
+    dx, dw, db = run.conv2d_backward(x, x, w, **far)
+    np.testing.assert_array_equal(dx, 2 * x)
+    assert (dw.sum(), dw[1, 1, 0, 0], db[0]) == (12, 12, 12)
+    dy = np.ones((1, 1, 1, 1), np.float32)
+    far = {"strides": 2**30}
+    np.testing.assert_array_equal(run.conv2d(x, w, **far), [[[[18]]]])
+    dx, dw, db = run.conv2d_backward(dy, x, w, **far)
+    np.testing.assert_array_equal(dx[0, :, :, 0], [[2, 2, 2, 0]] * 3)
+    assert (dw.sum(), db[0]) == (9, 1)
+
+
 @pytest.mark.parametrize("huge", [2**63, 2**64, 10**30])
 def test_integers_that_fit_nowhere(huge):
     x = np.zeros((1, 4, 4, 1), np.float32)

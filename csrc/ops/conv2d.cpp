@@ -1,8 +1,29 @@
 #include "ops/conv2d.h"
 
+#include <algorithm>
+
 #include "ops/layer.h"
 
 namespace nnx::ops {
+namespace {
+
+// Points of an axis from the first that a window sees to the last.
+int64_t span_of(int64_t extent, int64_t windows, int64_t stride, int64_t kernel, int64_t dilation,
+                int64_t padding) {
+  return std::max(extent + padding, (windows - 1) * stride + (kernel - 1) * dilation + 1);
+}
+
+// Kernels count the points of a padded image in 31 bits, and have some of them to spare.
+void expect_countable(const char* where, const Conv2dShape& s) {
+  const int64_t h = span_of(s.h, s.oh, s.stride_h, s.kh, s.dilation_h, s.pad_top);
+  const int64_t w = span_of(s.w, s.ow, s.stride_w, s.kw, s.dilation_w, s.pad_left);
+  int64_t points;
+  if (__builtin_mul_overflow(h, w, &points) || points > int64_t{1} << 30) {
+    bad_value(where, "padding", "images of at most 2^30 points with it", detail::concatenate(h, " x ", w));
+  }
+}
+
+}  // namespace
 
 Conv2dShape conv2d_shape(const char* where, const Shape& x, const Shape& w, const Conv2dOptions& options) {
   expect_rank(where, "x", x, 4, "(N, H, W, C)");
@@ -41,6 +62,7 @@ Conv2dShape conv2d_shape(const char* where, const Shape& x, const Shape& w, cons
   shape.groups = options.groups;
   shape.oh = out.h.out;
   shape.ow = out.w.out;
+  expect_countable(where, shape);
   return shape;
 }
 

@@ -64,6 +64,10 @@ bool Uploads::prepare() {
   if (!buffers_.empty()) return true;
   void* memory = nullptr;
   cudaError_t error = cudaMallocHost(&memory, 2 * kMostThreads * kPiece);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+    return false;
+  }
   Buffers all[kMostThreads] = {};
   for (unsigned i = 0; i < kMostThreads; ++i) {
     all[i].data = static_cast<char*>(memory) + 2 * i * kPiece;
@@ -80,7 +84,7 @@ bool Uploads::prepare() {
       if (event != nullptr) cudaEventDestroy(event);
     }
   }
-  if (memory != nullptr) cudaFreeHost(memory);
+  cudaFreeHost(memory);
   cudaGetLastError();
   return false;
 }

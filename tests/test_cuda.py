@@ -8,7 +8,9 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import nnx
 import numpy as np
@@ -566,6 +568,31 @@ def in_a_process(code, **environment):
         text=True,
         check=True,
     ).stdout
+
+
+@needs_cuda
+def test_copies_of_other_threads_stay_out_of_captured_steps(rng):
+    """A copy to a stream while it is captured would run with each replay, and a wait would end the capture."""
+    x, y, host = draw(rng, (640, 8)), rng.integers(0, 3, 640), np.ones(1000, np.float32)
+    done = threading.Event()
+
+    def copy():
+        copies = 0
+        while not done.is_set():
+            np.testing.assert_array_equal(nnx.tensor(host, device="cuda").numpy(), host)
+            copies += 1
+        return copies
+
+    pool = ThreadPoolExecutor(2)
+    copying = [pool.submit(copy) for _ in range(2)]
+    try:
+        for _ in range(10):
+            model = nnx.Sequential(nnx.Dense(8, activation="relu"), nnx.Dense(3))
+            model.compile("sgd", "cross_entropy", device="cuda", seed=1)
+            model.fit(x, y, batch_size=8, verbose=0)
+    finally:
+        done.set()
+    assert all(thread.result() > 0 for thread in copying)
 
 
 @emulated_only

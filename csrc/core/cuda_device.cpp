@@ -147,6 +147,11 @@ class CudaDevice final : public Device {
   }
   void zero(void* data, size_t bytes) override { expect(plugin_.zero(state_, data, bytes)); }
   void synchronize() override { expect(plugin_.synchronize(state_)); }
+  // The other libraries' kernels too; not while a capture goes on, which that would end.
+  PluginStatus synchronize_all() {
+    const std::lock_guard<std::mutex> lock(launching_);
+    return plugin_.synchronize_all(state_);
+  }
 
   void* allocate_host(size_t bytes) override {
     void* data = nullptr;
@@ -155,9 +160,21 @@ class CudaDevice final : public Device {
   }
   void deallocate_host(void* data) noexcept override { plugin_.deallocate_host(state_, data); }
   void stage(void* to, const void* from, size_t bytes) override {
+    const std::lock_guard<std::mutex> lock(launching_);
     expect(plugin_.stage(state_, to, from, bytes));
   }
-  void await_staged() override { expect(plugin_.await_staged(state_)); }
+  void await_staged() override {
+    const std::lock_guard<std::mutex> lock(launching_);
+    expect(plugin_.await_staged(state_));
+  }
+  void wait_for(void* stream) {
+    const std::lock_guard<std::mutex> lock(launching_);
+    expect(plugin_.wait_for(state_, stream));
+  }
+  void let_wait(void* stream) {
+    const std::lock_guard<std::mutex> lock(launching_);
+    expect(plugin_.let_wait(state_, stream));
+  }
 
   void run(double, void* workspace, const std::function<void(Context&)>& body) override {
     const std::lock_guard<std::mutex> lock(launching_);
@@ -222,7 +239,8 @@ class CudaDevice final : public Device {
   const Plugin& plugin_;
   int index_;
   void* state_ = nullptr;
-  std::mutex launching_;  // kernels of two threads must not share the scratch memory halfway
+  // Kernels of two threads must not share the scratch memory halfway, nor the events that order streams.
+  std::mutex launching_;
 };
 
 struct Opened {
@@ -305,21 +323,14 @@ void* cuda_stream(int index) {
 
 void cuda_settle(int index) noexcept {
   try {
-    const CudaDevice& device = opened(index);
-    device.plugin().synchronize_all(device.state());
+    opened(index).synchronize_all();
   } catch (...) {
     return;  // there is nothing left to wait for
   }
 }
 
-void cuda_wait_for(int index, void* stream) {
-  const CudaDevice& device = opened(index);
-  device.expect(device.plugin().wait_for(device.state(), stream));
-}
+void cuda_wait_for(int index, void* stream) { opened(index).wait_for(stream); }
 
-void cuda_let_wait(int index, void* stream) {
-  const CudaDevice& device = opened(index);
-  device.expect(device.plugin().let_wait(device.state(), stream));
-}
+void cuda_let_wait(int index, void* stream) { opened(index).let_wait(stream); }
 
 }  // namespace nnx

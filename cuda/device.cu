@@ -41,7 +41,7 @@ void report_error(cudaError_t error, const char* what) {
 }
 
 PluginStatus fail(cudaError_t error, const char* what) {
-  cudaGetLastError();
+  cudaGetLastError();  // or the next launch, which asks for it, is blamed
   last_message = what;
   if (error != cudaErrorMemoryAllocation) {
     last_message += std::string(": ") + cudaGetErrorName(error) + ", " + cudaGetErrorString(error);

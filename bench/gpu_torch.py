@@ -83,18 +83,22 @@ class Training:
         self.optimizer.step()
 
     def graph(self) -> Callable[[], None]:
-        """The whole step, captured."""
+        """The whole step, captured. A replay keeps the tensors alive whose addresses the graph holds."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
                 self.step()
         torch.cuda.current_stream().wait_stream(side)
-        captured = torch.cuda.CUDAGraph()
+        self.captured = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(captured):
+        with torch.cuda.graph(self.captured):
             self.step()
-        return captured.replay
+        return self.replay
+
+    def replay(self) -> None:
+        """The captured step once more."""
+        self.captured.replay()
 
 
 def ways(

@@ -147,11 +147,6 @@ class CudaDevice final : public Device {
   }
   void zero(void* data, size_t bytes) override { expect(plugin_.zero(state_, data, bytes)); }
   void synchronize() override { expect(plugin_.synchronize(state_)); }
-  // The other libraries' kernels too; not while a capture goes on, which that would end.
-  PluginStatus synchronize_all() {
-    const std::lock_guard<std::mutex> lock(launching_);
-    return plugin_.synchronize_all(state_);
-  }
 
   void* allocate_host(size_t bytes) override {
     void* data = nullptr;
@@ -204,6 +199,14 @@ class CudaDevice final : public Device {
     return *plugin_.float32(precision);
   }
   const kernels::Table<double>& table_float64() const override { return *plugin_.float64(); }
+
+  // All streams of the device; where another library's capture forbids that, this one alone. Not while a step
+  // is captured here: a device that has a stream in a capture cannot be waited for, and the capture would
+  // end.
+  void settle() {
+    const std::lock_guard<std::mutex> lock(launching_);
+    if (plugin_.synchronize_all(state_) != PluginStatus::ok) plugin_.synchronize(state_);
+  }
 
   const Plugin& plugin() const { return plugin_; }
   void* state() const { return state_; }
@@ -323,7 +326,7 @@ void* cuda_stream(int index) {
 
 void cuda_settle(int index) noexcept {
   try {
-    opened(index).synchronize_all();
+    opened(index).settle();
   } catch (...) {
     return;  // there is nothing left to wait for
   }

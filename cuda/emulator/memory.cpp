@@ -11,6 +11,7 @@
 
 #include "emulator/machine.h"
 #include "emulator/state.h"
+#include "emulator/streams.h"
 
 namespace nnx::emulator {
 namespace {
@@ -245,7 +246,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 cudaError_t cudaFree(void* memory) {
   if (capture_forbids()) return set_error(cudaErrorStreamCaptureUnsupported, "cudaFree in a capture");
   if (memory == nullptr) return cudaSuccess;
-  cudaDeviceSynchronize();  // as on a GPU
+  run_streams();  // as on a GPU
   const std::lock_guard<std::mutex> lock(mutex);
   return release(memory, true) ? cudaSuccess
                                : set_error(cudaErrorInvalidValue, "cudaFree of what is not allocated");
@@ -265,7 +266,7 @@ cudaError_t cudaMallocHost(void** memory, size_t bytes, unsigned flags) {
 
 cudaError_t cudaFreeHost(void* memory) {
   if (memory == nullptr) return cudaSuccess;
-  cudaDeviceSynchronize();  // as on a GPU
+  run_streams();  // as on a GPU
   const std::lock_guard<std::mutex> lock(mutex);
   return release(memory, false) ? cudaSuccess
                                 : set_error(cudaErrorInvalidValue, "cudaFreeHost of what is not allocated");

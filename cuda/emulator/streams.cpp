@@ -79,6 +79,7 @@ void end_capture(const std::shared_ptr<CUgraph_st>& capture) {
 }
 void forbid_in_capture(int change) { captures += change; }
 bool capture_forbids() { return captures != 0; }
+cudaError_t run_streams() { return run_all(false); }
 
 bool defers(cudaStream_t stream) {
   return stream != nullptr && stream->capture == nullptr && current_settings().streams != Streams::now;
@@ -114,8 +115,13 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
 using namespace nnx::emulator;
 
 cudaError_t cudaDeviceSynchronize() {
-  if (capture_forbids())
-    return set_error(cudaErrorStreamCaptureUnsupported, "cudaDeviceSynchronize in a capture");
+  {
+    // Whichever thread captures: the device encompasses the stream.
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (const auto& entry : streams)
+      if (entry.second->capture != nullptr)
+        return set_error(cudaErrorStreamCaptureUnsupported, "cudaDeviceSynchronize in a capture");
+  }
   return run_all(false);
 }
 cudaError_t cudaDeviceReset() { return run_all(false); }

@@ -51,6 +51,8 @@ cudaError_t unknown_stream();
 bool is_of_current_device(cudaStream_t stream);
 // Takes all streams out of a capture.
 void end_capture(const std::shared_ptr<CUgraph_st>& capture);
+// What all streams were given, done.
+cudaError_t run_streams();
 // Begins (1) or ends (-1) a capture of this thread that forbids calls that would synchronise.
 void forbid_in_capture(int change);
 

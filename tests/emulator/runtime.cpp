@@ -1,4 +1,6 @@
 // The runtime's calls: memory, streams, graphs.
+#include <thread>
+
 #include "check.h"
 
 using namespace nnx::cuda;
@@ -134,6 +136,11 @@ void test_graphs() {
   float* more = nullptr;
   CHECK(cudaMalloc(&more, 4) == cudaErrorStreamCaptureUnsupported);
   CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);
+  // Another thread may allocate, but not wait for the device that encompasses the stream.
+  std::thread([&] {
+    CHECK(cudaMalloc(&more, 4) == cudaSuccess && cudaFree(more) == cudaSuccess);
+    CHECK(cudaDeviceSynchronize() == cudaErrorStreamCaptureUnsupported);
+  }).join();
   cudaGraph_t graph;
   cudaGraphExec_t executable;
   CHECK(cudaStreamEndCapture(stream, &graph) == cudaSuccess);

@@ -138,7 +138,6 @@ CUDA_FAULTS = [
     fault("gemm.cuh", "void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);",
           "void* const partial = room + rounded_bytes(a.elements);", "partial sums over the rounded operand", PRODUCTS),
     # Streams and copies
-    fault("device.cu", "*stream = state.captures;", "*stream = state.stream;", "a step that runs while it is captured", MODELS),
     fault("upload.cu", "const size_t count = std::min(kPiece, bytes - offset);", "const size_t count = std::min(kPiece - 1, bytes - offset);",
           "the last byte of each piece of a large copy left out", MODELS),
     # What a device can do

@@ -32,11 +32,11 @@ NNX_INLINE WindowAxis gradient_axis(int64_t phase, int64_t in, int64_t out, int6
                                     int64_t pad, int64_t dilation) {
   WindowAxis axis{ceil_div(in - phase, stride), phase, stride, out, 0, 1, 0, 0, 1, 0, 0};
   // Tap k reaches the phase where phase + pad - k * dilation is a multiple of the stride.
-  while (axis.tap_step * dilation % stride != 0) ++axis.tap_step;
-  while (axis.tap_first < axis.tap_step && (phase + pad - axis.tap_first * dilation) % stride != 0) {
-    ++axis.tap_first;
-  }
-  if (axis.tap_first == axis.tap_step || axis.tap_first >= kernel) return axis;
+  // A kernel's taps are few, strides need not be; no tap beyond the kernel is asked for.
+  const int64_t most = min_of(stride, kernel);
+  while (axis.tap_step < most && axis.tap_step * dilation % stride != 0) ++axis.tap_step;
+  while (axis.tap_first < kernel && (phase + pad - axis.tap_first * dilation) % stride != 0) ++axis.tap_first;
+  if (axis.tap_first >= kernel) return axis;
   axis.taps = ceil_div(kernel - axis.tap_first, axis.tap_step);
   axis.displacement_first = (phase + pad - axis.tap_first * dilation) / stride;
   axis.displacement_step = -axis.tap_step * dilation / stride;

@@ -228,7 +228,7 @@ def planned() -> dict[str, Tile]:
     text = PLAN.read_text()
     order = re.search(r"enum class TileKind : int32_t \{(.*?)\}", text, re.DOTALL)
     kinds = re.findall(r"^\s*(\w+)", order[1] if order else "", re.MULTILINE)
-    costs = re.findall(r"case TileKind::(\w+):\s*return \{(\d+), (\d+), (\d+), \d+, (\d+),", text)
+    costs = re.findall(r"case TileKind::(\w+):\s*return \{(\d+), (\d+), (\d+), \d+, \d+, (\d+),", text)
     tiles = {
         kind: Tile(int(rows), int(columns), int(depth), int(cycles))
         for kind, rows, columns, depth, cycles in costs

@@ -1,8 +1,9 @@
 // The matrix engine: C (m, n) = A (m, k) B (k, n), for dense and conv2d, all passes.
 //
 // A pass says what A and B are and what becomes of C (readers: gemm_readers.cuh, window_readers.cuh; writers:
-// epilogue.cuh). Blocks take tiles of C; where there are few tiles and k is long, k is cut too, and a second
-// kernel adds the parts up, in order. Nothing depends on which block is done first.
+// epilogue.cuh). Blocks take tiles of C; where there are few tiles and k is long, k is cut too, and the last
+// of a tile's blocks adds the parts up, or a second kernel: in their order, so that nothing depends on which
+// block is done first.
 #pragma once
 
 #include "epilogue.cuh"
@@ -25,6 +26,7 @@ struct Product {
   typename Pass::Writer writer;
 };
 
+static_assert(kMostBlocks <= kCounters);
 template <class T>
 struct Cut {
   uint32_t tiles_m, tiles_n, splits;  // times groups: blocks
@@ -32,6 +34,7 @@ struct Cut {
   // Of more than one split: (splits, groups, m [+ 1, the column sums], n), `stride` elements to a group.
   T* partial;
   uint32_t stride;
+  unsigned* done;  // counters, of the blocks of each tile; null: a second kernel adds up
 };
 
 // Tiles next to each other in a row of tiles run next to each other, and read the same of A.
@@ -96,6 +99,43 @@ __device__ __forceinline__ void write_column_sums(Loop& loop, const Product& pro
   }
 }
 
+// A tile's parts, from all its blocks, added up and written.
+template <class Loop, bool kColumnSums, class Product, class T>
+__device__ __forceinline__ void add_parts(const Product& product, const Cut<T>& cut, int group, int64_t m0,
+                                          int n0, bool sum_columns, bool vector) {
+  constexpr int kQuads = Loop::kColumns / 4;
+  const T* const parts = cut.partial + static_cast<int64_t>(group) * cut.stride;
+  const int64_t step = static_cast<int64_t>(cut.groups) * cut.stride;
+  const int splits = static_cast<int>(cut.splits);
+#pragma unroll 1
+  for (int e = static_cast<int>(threadIdx.x); e < Loop::kRows * kQuads; e += Loop::kThreads) {
+    const int64_t m = m0 + e / kQuads;
+    const int n = n0 + e % kQuads * 4;
+    if (m >= product.m || n >= product.n) continue;
+    const int count = min(4, product.n - n);
+    const T* const at = parts + m * product.n + n;
+    T v[4];
+    load_some(at, count, vector, v);
+#pragma unroll 4
+    for (int split = 1; split < splits; ++split) {
+      T more[4];
+      load_some(at + split * step, count, vector, more);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) v[i] += more[i];
+    }
+    product.writer.put(product.writer.rows.offset(m), n, count, product.writer.vector, v);
+  }
+  if (!sum_columns) return;
+  for (int column = static_cast<int>(threadIdx.x); column < Loop::kColumns; column += Loop::kThreads) {
+    const int n = n0 + column;
+    if (n >= product.n) continue;
+    const T* const at = parts + product.m * product.n + n;
+    T sum = 0;
+    for (int split = 0; split < splits; ++split) sum += at[split * step];
+    if constexpr (kColumnSums) product.writer.put_column_sum(n, sum);
+  }
+}
+
 template <class Loop, class Pass>
 __global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
     multiply(Pass pass, Cut<typename Loop::Element> cut) {
@@ -142,6 +182,13 @@ __global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
   }
   if constexpr (Pass::kColumnSums) {
     if (sum_columns) write_column_sums(loop, product, n0, partial);
+  }
+  if (cut.done != nullptr) {
+    const uint32_t tile =
+        (static_cast<uint32_t>(place.group) * cut.tiles_m + place.tile_m) * cut.tiles_n + place.tile_n;
+    if (last_block(cut.done + tile, cut.splits, shared.last)) {
+      add_parts<Loop, Pass::kColumnSums>(product, cut, place.group, m0, n0, sum_columns, partial_vector);
+    }
   }
 }
 
@@ -261,9 +308,10 @@ void multiply_cut(Context& context, const Pass& pass, const TileKind (&tiles)[kT
                    static_cast<int>(e.groups),
                    plan.slices,
                    static_cast<T*>(partial),
-                   static_cast<uint32_t>(stride)};
+                   static_cast<uint32_t>(stride),
+                   adds_up_in_last_block(plan) ? counters_of(context) : nullptr};
   run(plan.tile, cut);
-  if (plan.splits > 1) {
+  if (plan.splits > 1 && cut.done == nullptr) {
     const int parts = plan.splits < 16 ? 1 : plan.splits < 64 ? 8 : 32;
     const auto blocks = static_cast<unsigned>(ceil_div<int64_t>(stride * e.groups, kSumThreads / parts));
     launch(context, pass.name, add_splits<Pass, T>, dim3(blocks), dim3(kSumThreads), sizeof(SumShared<T>),

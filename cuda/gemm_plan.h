@@ -24,7 +24,7 @@ enum class TileKind : int32_t {
 };
 
 struct TileCost {
-  int rows, columns, depth;
+  int rows, columns, depth, threads;
   int resident;  // blocks that fit on a multiprocessor
   double cycles,
       alone;  // of a slice: shared by full multiprocessors, and at the least, for a block by itself
@@ -33,25 +33,25 @@ struct TileCost {
 constexpr TileCost cost_of(TileKind kind) {
   switch (kind) {
     case TileKind::large:
-      return {128, 128, 16, 2, 2500, 2700};
+      return {128, 128, 16, 256, 2, 2500, 2700};
     case TileKind::medium:
-      return {64, 64, 16, 4, 700, 900};
+      return {64, 64, 16, 128, 4, 700, 900};
     case TileKind::narrow:
-      return {128, 16, 16, 4, 500, 700};
+      return {128, 16, 16, 128, 4, 500, 700};
     case TileKind::flat:
-      return {16, 128, 16, 4, 500, 700};
+      return {16, 128, 16, 128, 4, 500, 700};
     case TileKind::slim:
-      return {32, 16, 64, 4, 500, 900};
+      return {32, 16, 64, 128, 4, 500, 900};
     case TileKind::tensor_large:
-      return {256, 128, 16, 1, 1000, 1200};
+      return {256, 128, 16, 256, 1, 1000, 1200};
     case TileKind::tensor_medium:
-      return {128, 64, 16, 3, 330, 800};
+      return {128, 64, 16, 128, 3, 330, 800};
     case TileKind::tensor_small:
-      return {64, 32, 16, 6, 170, 700};
+      return {64, 32, 16, 128, 6, 170, 700};
     case TileKind::rounded_large:
-      return {256, 128, 32, 1, 1000, 1200};
+      return {256, 128, 32, 256, 1, 1000, 1200};
     case TileKind::rounded_medium:
-      return {128, 128, 32, 2, 660, 900};
+      return {128, 128, 32, 128, 2, 660, 900};
   }
   return {};
 }
@@ -74,7 +74,17 @@ struct Plan {
 
 constexpr int64_t rounded_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Expected cycles of the plan, launch of the second pass included.
+// Loads of four that a thread needs for the parts of its block's tile.
+inline int64_t loads_of_parts(const Plan& plan) {
+  const TileCost cost = cost_of(plan.tile);
+  return int64_t{plan.splits} * cost.rows * cost.columns / (4 * cost.threads);
+}
+
+// Few parts are added up by the last of the blocks that make them, which costs no launch; many by a second
+// kernel, of more blocks.
+inline bool adds_up_in_last_block(const Plan& plan) { return plan.splits > 1 && loads_of_parts(plan) <= 64; }
+
+// Expected cycles of the plan, those of adding its parts up included.
 inline double expected_cycles(const Extents& e, const Plan& plan) {
   const TileCost cost = cost_of(plan.tile);
   const int64_t blocks = plan.tiles_m * plan.tiles_n * plan.splits * e.groups;
@@ -85,7 +95,9 @@ inline double expected_cycles(const Extents& e, const Plan& plan) {
   cycles += 2500.0 * static_cast<double>(rounds);
   if (plan.splits > 1) {
     const double partial = static_cast<double>(plan.splits) * static_cast<double>(e.m * e.n * e.groups);
-    cycles += 4000.0 + partial / 200.0;
+    cycles +=
+        partial / 200.0 +
+        (adds_up_in_last_block(plan) ? 800.0 + 40.0 * static_cast<double>(loads_of_parts(plan)) : 4000.0);
   }
   return cycles;
 }

@@ -60,6 +60,7 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
       float staging[1][Sums::kStagingSize];
       float column_sums[4 * kThreads];
     };
+    bool last;  // of the blocks that share the tile
   };
   static_assert(sizeof(Shared) <= 99 * 1024, "what the least of the architectures with tensor cores has");
 

@@ -60,6 +60,7 @@ struct SimtLoop {
       T staging[kCopies][kStagingSize];
       T column_sums[4 * kThreads];
     };
+    bool last;  // of the blocks that share the tile
   };
 
   Shared& shared;

@@ -180,6 +180,7 @@ struct TensorLoop : TensorSums<Format, Tile, A, B> {
       float staging[1][Sums::kStagingSize];
       float column_sums[4 * kThreads];
     };
+    bool last;  // of the blocks that share the tile
   };
 
   Shared& shared;

@@ -61,6 +61,21 @@ T* scratch_of(const Context& context) {
 }
 inline constexpr int64_t kUsableScratch = kScratchBytes - kCounters * static_cast<int64_t>(sizeof(unsigned));
 
+// True, for all threads, in the block that is the last of `blocks` to come here; what the others wrote before
+// can then be read. Leaves the counter at zero.
+__device__ __forceinline__ bool last_block(unsigned* counter, unsigned blocks, bool& flag) {
+  sync_block();
+  if (threadIdx.x == 0) {
+    // After the barrier, so that the fence orders what all threads of the block wrote, not the first's alone.
+    thread_fence();
+    flag = atomic_add(counter, 1u) == blocks - 1;
+    if (flag) *counter = 0;
+    thread_fence();
+  }
+  sync_block();
+  return flag;
+}
+
 // Whether four elements at a time can be loaded from and stored to all of the arrays, by accesses of up to 16
 // bytes; a null pointer does not count.
 template <class... T>

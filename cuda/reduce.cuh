@@ -28,21 +28,6 @@ __device__ __forceinline__ T warp_max(T value) {
   return value;
 }
 
-// True, for all threads, in the block that is the last of `blocks` to come here; what the others wrote before
-// can then be read. Leaves the counter at zero.
-__device__ __forceinline__ bool last_block(unsigned* counter, unsigned blocks, bool& flag) {
-  sync_block();
-  if (threadIdx.x == 0) {
-    // After the barrier, so that the fence orders what all threads of the block wrote, not the first's alone.
-    thread_fence();
-    flag = atomic_add(counter, 1u) == blocks - 1;
-    if (flag) *counter = 0;
-    thread_fence();
-  }
-  sync_block();
-  return flag;
-}
-
 // Shared memory of the sums of a block, N at a time.
 template <int N>
 struct BlockSums {

@@ -400,19 +400,18 @@ PLUGIN = re.findall(
 )
 
 
-@needs_cuda
-def test_a_capture_leaves_the_stream_to_others():
-    """What other threads copy meanwhile is copied, and no part of the graph."""
+def call(name, *arguments, status=0):
+    """A function of the plugin, which gives back 0 where all went well."""
     library = plugin()
     library.nnx_cuda_plugin.restype = ctypes.POINTER(ctypes.c_void_p)
     entries = dict(zip(PLUGIN, library.nnx_cuda_plugin()[2 : 2 + len(PLUGIN)], strict=True))
+    types = [ctypes.c_int32 if name == "open" and i == 0 else ctypes.c_void_p for i in range(len(arguments))]
+    assert ctypes.CFUNCTYPE(ctypes.c_int32, *types)(entries[name])(*arguments) == status, name
 
-    def call(name, *arguments):
-        types = [
-            ctypes.c_int32 if name == "open" and i == 0 else ctypes.c_void_p for i in range(len(arguments))
-        ]
-        assert ctypes.CFUNCTYPE(ctypes.c_int32, *types)(entries[name])(*arguments) == 0, name
 
+@needs_cuda
+def test_a_capture_leaves_the_stream_to_others():
+    """What other threads copy meanwhile is copied, and no part of the graph."""
     device, memory, stream, graph = (ctypes.c_void_p() for _ in range(4))
     call("open", 0, ctypes.byref(device))
     call("allocate", device, 16, ctypes.byref(memory))
@@ -426,6 +425,16 @@ def test_a_capture_leaves_the_stream_to_others():
     call("replay", device, graph)
     call("copy_to_host", device, back.ctypes.data, memory, 16)
     np.testing.assert_array_equal(back, 0)
+
+
+@emulated_only
+def test_a_launch_is_not_blamed_for_what_failed_before_it():
+    x = nnx.tensor(np.array([-1.0, 2.0], np.float32), device="cuda")
+    device, memory = ctypes.c_void_p(), ctypes.c_void_p()
+    call("open", 0, ctypes.byref(device))
+    emulator().nnx_emulator_fail_allocation(1, 1)
+    call("allocate_host", device, 16, ctypes.byref(memory), status=1)
+    np.testing.assert_array_equal(nnx.ops.relu(x).numpy(), [0, 2])
 
 
 @needs_cuda

@@ -126,7 +126,7 @@ CUDA_FAULTS = [
     fault("gemm.cuh", "last_block(cut.done + tile, cut.splits, shared.last)", "last_block(cut.done, cut.splits, shared.last)",
           "tiles that count their blocks together", DENSE, CONV),
     fault("gemm.cuh", "last_block(cut.done + tile, cut.splits, shared.last)", "place.split + 1 == static_cast<int>(cut.splits)",
-          "parts added up by the last split instead of the last block", DENSE, CONV),
+          "parts added up by the last split instead of the last block", MODELS),
     fault("gemm.cuh", "for (int i = 1; i < parts; ++i) sum +=", "for (int i = 2; i < parts; ++i) sum +=", "splits of a long sum forgotten", DENSE, CONV),
     fault("gemm.cuh", "if (m >= product.m || n >= product.n) continue;\n    const int count = min(4, product.n - n);\n    T v[4];",
           "if (m >= product.m) continue;\n    const int count = min(4, product.n - n);\n    T v[4];", "columns beyond the last written", DENSE, CONV),

@@ -463,6 +463,30 @@ def test_the_order_of_threads_does_not_show(rng, name, schedule):
     assert all(same_bits(a, b) for a, b in zip(weights, expected, strict=True))
 
 
+@emulated_only
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(700, 40, 70), (3000, 20, 9), (20, 900, 33)])
+def test_the_order_of_blocks_does_not_show(rng, shape, dtype):
+    """Whichever block of a long sum is done last."""
+    rows, inputs, outputs = shape
+    x, w, dy = (
+        nnx.tensor(draw(rng, s, dtype), device="cuda")
+        for s in ((rows, inputs), (inputs, outputs), (rows, outputs))
+    )
+
+    def results():
+        return [t.numpy() for t in (nnx.ops.dense(x, w), *nnx.ops.dense_backward(dy, x, w))]
+
+    expected = results()
+    for schedule in (1, 2):
+        emulator().nnx_emulator_schedule(schedule, 11)
+        try:
+            found = results()
+        finally:
+            emulator().nnx_emulator_schedule(0, 0)
+        assert all(same_bits(a, b) for a, b in zip(found, expected, strict=True))
+
+
 class OnDevice:
     """A producer of CUDA memory that notes what it is asked for."""
 

@@ -48,7 +48,9 @@ def start(
     add = parser.add_argument
     add("--precision", nargs="*", choices=PRECISIONS, default=list(PRECISIONS), metavar="NAME")
     add("--rows", nargs="*", default=[], metavar="TEXT", help="only rows with one of these in their names")
-    add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--quick", action="store_true", help="fewer and shorter turns, and fewer rows")
+    add("--turns", type=int, default=7, metavar="N", help="of each way to do it; three or fewer are short ones")
+    add("--named", default="", metavar="WORD", help="in the results' name")
     add("--dry-run", action="store_true", help="tiny sizes, on the CPU where there is no GPU: does it run?")
     add("--no-compile", action="store_true", help="without torch.compile")
     add("--compile-seconds", type=float, default=100, metavar="S", help="at most so long for one compile")
@@ -58,6 +60,8 @@ def start(
     if prepare is not None:
         prepare(parser)
     options = parser.parse_args()
+    if options.quick:
+        options.turns = min(options.turns, 3)
     options.device = "cuda" if nnx.cuda.is_available() else "cpu"
     if options.device == "cpu" and not options.dry_run:
         sys.exit(f"no GPU for nnx: {nnx.info()['cuda']['reason']}")
@@ -177,7 +181,9 @@ def calls(call: Callable[[], object], wait: Callable[[], object], steps: int = 1
 
 def turns(ways: dict[str, Way], options: argparse.Namespace) -> dict[str, Timing]:
     """Seconds per step by turns, so that what the GPU's clock does meets all alike; nnx has to run, peers need not."""
-    rounds, seconds = (1, 0.0) if options.dry_run else (3, 0.1) if options.quick else (7, 0.25)
+    rounds, seconds = options.turns, 0.1 if options.turns <= 3 else 0.25
+    if options.dry_run:
+        rounds, seconds = 1, 0.0
     steps: dict[str, int] = {}
     for name, way in ways.items():
         found = attempt(name, functools.partial(_steps, way, seconds))
@@ -240,7 +246,8 @@ class Results:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.name = f"gpu_{self.name}{'-dry-run' if self.options.dry_run else ''}"
+        named = f"-{self.options.named}" if self.options.named else ""
+        self.name = f"gpu_{self.name}{named}{'-dry-run' if self.options.dry_run else ''}"
         path = report.path_of(self.name, self.options).with_suffix(".json")
         if self.options.resume and path.exists():
             self.rows = json.loads(path.read_text())["data"]

@@ -103,7 +103,7 @@ def measure(
         import gpu_torch_epoch
 
         learners |= gpu_torch_epoch.learners(workload, data.floats, RATE, precision, options)
-    rounds = 1 if options.dry_run else 2 if options.quick else 5
+    rounds = 1 if options.dry_run else min(options.turns, 5)
     first: dict[str, float] = {}
     timings: dict[str, Timing] = {}
     for turn in range(rounds + 1):

@@ -27,10 +27,14 @@ DRY_SIZES = (48,)
 STEPS = 4  # in an evaluation
 
 
+def prepare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="N")
+
+
 def main() -> None:
-    options = gpu.start(__doc__)
+    options = gpu.start(__doc__, prepare)
     results = gpu.Results("gemm", TITLE, options, render, draw)
-    for size in DRY_SIZES if options.dry_run else SIZES[:2] if options.quick else SIZES:
+    for size in DRY_SIZES if options.dry_run else SIZES[:2] if options.quick else options.sizes:
         for precision in gpu.precisions(options):
             run = functools.partial(measure, size, precision, options)
             results.measure(f"{size} x {size} x {size}, {precision}", run)

@@ -23,12 +23,12 @@ from gpu import Way
 from models import Workload
 
 TITLE = "Milliseconds per training step on a GPU"
-WORKLOADS = [
-    Workload("LeNet, batch 128", models.lenet, 128),
-    Workload("AlexNet, batch 128", models.alexnet, 128),
+WORKLOADS = [  # the smallest first
     Workload("MLP 784-128-10, batch 128", models.mlp, 128),
     Workload("MLP 784-512-512-10 dropout, batch 128", models.wide_mlp, 128),
+    Workload("LeNet, batch 128", models.lenet, 128),
     Workload("LeNet, batch 512", models.lenet, 512),
+    Workload("AlexNet, batch 128", models.alexnet, 128),
 ]
 MEGABYTES = 200  # of a data set: Fashion-MNIST has 188
 DRY_WORKLOADS = [
@@ -41,8 +41,8 @@ def main() -> None:
     options = gpu.start(__doc__)
     name = "train_step" if options.no_compile else "train_step_compile"
     results = gpu.Results(name, TITLE, options, render, draw)
-    for precision in gpu.precisions(options):
-        for workload in workloads(options):
+    for workload in workloads(options):
+        for precision in gpu.precisions(options):
             run = functools.partial(measure, workload, precision, options)
             results.measure(f"{workload.title}, {precision}", run)
     results.end()
@@ -117,8 +117,9 @@ def image_megabytes(model: nnx.Sequential, batch: int) -> int:
 
 
 def batches(model: nnx.Sequential, workload: Workload, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random samples; where they are large, a few batches of them again and again."""
-    x, y = models.samples(model, workload.loss, min(count, 4 * max(workload.batch, 1024)))
+    """Random samples; where they are large, a batch of them again and again."""
+    drawn = max(workload.batch, 100_000_000 // (1_000_000 * image_megabytes(model, 1)))
+    x, y = models.samples(model, workload.loss, min(count, drawn))
     rows = np.arange(count) % len(x)
     return x[rows], y[rows]
 

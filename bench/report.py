@@ -69,12 +69,19 @@ def save(
     path = path_of(name, options)
     options.output.mkdir(parents=True, exist_ok=True)
     facts = "\n".join(f"- {key}: {value}" for key, value in about.items())
-    path.with_suffix(".md").write_text(f"# {title}\n\n{day}\n\n{facts}\n\n{text}\n")
+    _replace(path.with_suffix(".md"), f"# {title}\n\n{day}\n\n{facts}\n\n{text}\n")
     content = {"name": name, "date": day, "machine": about, "data": data}
-    path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")
+    _replace(path.with_suffix(".json"), json.dumps(content, indent=1) + "\n")
     if picture is not None:
         picture.savefig(path.with_suffix(".png"), dpi=150)
     return path
+
+
+def _replace(path: Path, text: str) -> None:
+    """The file is whole at every moment: a program that is killed leaves what it had before."""
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def path_of(name: str, options: argparse.Namespace) -> Path:

@@ -49,7 +49,13 @@ def start(
     add("--precision", nargs="*", choices=PRECISIONS, default=list(PRECISIONS), metavar="NAME")
     add("--rows", nargs="*", default=[], metavar="TEXT", help="only rows with one of these in their names")
     add("--quick", action="store_true", help="fewer and shorter turns, and fewer rows")
-    add("--turns", type=int, default=7, metavar="N", help="of each way to do it; three or fewer are short ones")
+    add(
+        "--turns",
+        type=int,
+        default=7,
+        metavar="N",
+        help="of each way to do it; three or fewer are short ones",
+    )
     add("--named", default="", metavar="WORD", help="in the results' name")
     add("--dry-run", action="store_true", help="tiny sizes, on the CPU where there is no GPU: does it run?")
     add("--no-compile", action="store_true", help="without torch.compile")

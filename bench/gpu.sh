@@ -144,13 +144,15 @@ stage_kernels() { "$PYTHON" bench/gpu_kernels.py --seconds "$((LIMIT * 9 / 10))"
 stage_digits() { "$PYTHON" bench/gpu_digits.py "${SHORT[@]}" "$@"; }
 
 stage_suite() {
-  local options=(-q --tb=short -p no:cacheprovider -p no:benchmark) files=() name
+  local options=(-q --tb=short -p no:cacheprovider) files=() name
   for name in pytest hypothesis; do
     has_module "$name" || skip "$name is not installed: the stage 'kernels' was all of the parity suite that can run"
   done
   has_module xdist && options+=(-n "$((JOBS < 12 ? JOBS : 12))")
   has_module pytest_timeout && options+=(--timeout 60)
   export NNX_TEST_DEVICES=cuda NNX_TEST_PROGRAMS=cuda
+  # Of tests in processes of their own too: pytest-benchmark warns of xdist, and warnings are errors.
+  export PYTEST_ADDOPTS="-p no:benchmark${PYTEST_ADDOPTS:+ $PYTEST_ADDOPTS}"
   if [ -n "$EMULATED" ]; then
     "$PYTHON" -m pytest "${options[@]}" tests/ops/test_elementwise.py tests/ops/test_softmax.py "$@"
     return

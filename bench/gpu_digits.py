@@ -61,9 +61,13 @@ def main() -> None:
             print(f"FAILED  {name}: {type(error).__name__}: {error}")
             failed += 1
             continue
-        print(f"{name}, {options.epochs} epochs on {options.device}{emulated}, {time.perf_counter() - begin:.2f} s")
+        print(
+            f"{name}, {options.epochs} epochs on {options.device}{emulated}, {time.perf_counter() - begin:.2f} s"
+        )
         for key in right:
-            print(f"    {key:13}", *(f"{a:.6f} ({b:.6f})" for a, b in zip(ours[key], right[key], strict=True)))
+            print(
+                f"    {key:13}", *(f"{a:.6f} ({b:.6f})" for a, b in zip(ours[key], right[key], strict=True))
+            )
         error = max(abs(a / b - 1) for a, b in zip(ours["loss"], right["loss"], strict=True))
         sound = error <= BOUND and (ours["val_accuracy"][-1] >= ACCURACY or options.epochs < 4)
         failed += not sound

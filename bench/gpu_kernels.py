@@ -17,7 +17,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import nnx
@@ -215,7 +214,9 @@ class Report:
             self._one(check)
         for name in late:
             print(f"late    {name}: no time was left")
-        print(f"{self.passed} ok, {self.failed} failed on {self.options.device}, {len(late)} left out for time")
+        print(
+            f"{self.passed} ok, {self.failed} failed on {self.options.device}, {len(late)} left out for time"
+        )
         sys.exit(1 if self.failed or not self.passed else 0)
 
     def _wanted(self, name: str) -> bool:
@@ -254,7 +255,9 @@ class Report:
 
     def _device_answers(self) -> bool:
         try:
-            return bool(nnx.ops.relu(nnx.tensor(np.float32([-1, 2]), device=self.options.device)).numpy()[1] == 2)
+            return bool(
+                nnx.ops.relu(nnx.tensor(np.float32([-1, 2]), device=self.options.device)).numpy()[1] == 2
+            )
         except ERRORS:
             return False
 

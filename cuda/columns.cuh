@@ -21,6 +21,7 @@ inline int threads_across(int64_t packs) {
 
 template <int W, class F>
 __global__ void __launch_bounds__(kThreads) rows_kernel(int64_t rows, int64_t cols, int across, F f) {
+  begin_kernel();
   const int down = kThreads / across, thread = static_cast<int>(threadIdx.x);
   const int64_t col = W * (static_cast<int64_t>(blockIdx.x) * across + thread % across);
   if (col >= cols) return;
@@ -79,6 +80,7 @@ template <int N, int W, class Term, class Finish>
 __global__ void __launch_bounds__(kThreads)
     column_sums_kernel(int64_t rows, int64_t cols, int64_t chunk, int across, double* partials,
                        unsigned* counters, Term term, Finish finish) {
+  begin_kernel();
   auto& storage = shared_storage<ColumnSums<N, W>>();
   const int down = kThreads / across, thread = static_cast<int>(threadIdx.x);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * across * W;
@@ -144,6 +146,39 @@ void column_sums(Context& context, const char* name, int64_t rows, int64_t cols,
   } else {
     column_sums_of<N, 1>(context, name, rows, cols, term, finish);
   }
+}
+
+struct Nothing {};
+
+template <class T>
+struct AddElements {
+  const T* x;
+  template <int W>
+  __device__ Nothing columns(int64_t, int64_t) const {
+    return {};
+  }
+  template <int W>
+  __device__ void add(int64_t at, Nothing, double (&parts)[W]) const {
+    const Pack<T, W> values = load_pack<W>(x + at);
+#pragma unroll
+    for (int k = 0; k < W; ++k) parts[k] += static_cast<double>(values.at[k]);
+  }
+};
+
+template <class T>
+struct PutColumn {
+  T* to;
+  Policy policy;
+  __device__ void operator()(int64_t col, const double (&sums)[1]) const {
+    put(to + col, static_cast<T>(sums[0]), policy);
+  }
+};
+
+// to (cols) = or += the sums of x (rows, cols) over its rows
+template <class T>
+void sum_columns(Context& context, const char* name, int64_t rows, int64_t cols, const T* x, Policy policy,
+                 T* to) {
+  column_sums<1>(context, name, rows, cols, aligned(x), AddElements<T>{x}, PutColumn<T>{to, policy});
 }
 
 }  // namespace nnx::cuda

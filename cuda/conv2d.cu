@@ -25,10 +25,18 @@ void for_batches(const Conv2dShape& s, const F& work) {
   } while (image < s.n);
 }
 
-// Whether channels and filters come eight together; a group's, so those of all groups do too.
-bool channels_in_eights(const Conv2dShape& s) { return s.c / s.groups % 8 == 0; }
-bool filters_in_eights(const Conv2dShape& s) { return s.o / s.groups % 8 == 0; }
-bool both_in_eights(const Conv2dShape& s) { return channels_in_eights(s) && filters_in_eights(s); }
+// Elements that lie together: channels and filters of a group, so that those of all groups do too. k runs
+// along the channels forward, along the filters for the input's gradient, and for the weights' along pixels,
+// which TF32 cannot have turned.
+Together forward_together(const Conv2dShape& s) {
+  const int64_t c = s.c / s.groups, o = s.o / s.groups;
+  return {c % 8 == 0 && o % 8 == 0, c % 4 == 0};
+}
+Together input_together(const Conv2dShape& s) {
+  const int64_t o = s.o / s.groups;
+  return {o % 8 == 0, o % 4 == 0};
+}
+Together weights_together(const Conv2dShape& s) { return {forward_together(s).eights, false, false}; }
 
 int64_t x_elements(const Conv2dShape& s) { return s.n * s.h * s.w * s.c; }
 int64_t y_elements(const Conv2dShape& s) { return s.n * s.oh * s.ow * s.o; }
@@ -40,9 +48,9 @@ int64_t workspace(const Conv2dShape& s) {
   const Extents forward{s.n * s.oh * s.ow, o, taps * c, s.groups}, input = input_extents(s);
   const Extents weights{taps * c, o, s.n * s.oh * s.ow, s.groups};
   const int64_t xs = x_elements(s), ys = y_elements(s), ws = w_elements(s);
-  return std::max({workspace_of<T, precision, kFewFilters>(forward, both_in_eights(s), xs, ws),
-                   workspace_of<T, precision, kFewFilters>(input, filters_in_eights(s), ys, ws),
-                   workspace_of<T, precision, kLongSums>(weights, both_in_eights(s), xs, ys)});
+  return std::max({workspace_of<T, precision, kFewFilters>(forward, forward_together(s), xs, ws),
+                   workspace_of<T, precision, kFewFilters>(input, input_together(s), ys, ws),
+                   workspace_of<T, precision, kLongSums>(weights, weights_together(s), xs, ys)});
 }
 
 template <class T, Precision precision>
@@ -56,8 +64,8 @@ void forward(Context& context, const Conv2dShape& shape, const T* x, const T* w,
           context, ForwardPass<T, WindowRole::pixels_by_few_taps>::of(s, x_part, w, b, activation, y_part));
     }
     multiply_operands<T, precision, kFewFilters>(
-        context, both_in_eights(s), Operand<T>{x_part, x_elements(s)}, Operand<T>{w, w_elements(s)},
-        [&](auto* x_at, auto* w_at) {
+        context, forward_together(s), Operand<T>{x_part, x_elements(s)},
+        Operand<T>{w, w_elements(s), w_elements(s) / s.o}, [&](auto* x_at, auto* w_at) {
           using Pass = ForwardPass<T, WindowRole::pixels_by_taps, ElementOf<decltype(x_at)>>;
           return Pass::of(s, x_at, w_at, b, activation, y_part);
         });
@@ -72,7 +80,7 @@ void backward_input(Context& context, const Conv2dShape& shape, const T* dy, con
     ActivationGradient<T> part = gradient;
     if (part.saved != nullptr) part.saved += offset;
     multiply_operands<T, precision, kFewFilters>(
-        context, filters_in_eights(s), Operand<T>{dy + image * s.oh * s.ow * s.o, y_elements(s)},
+        context, input_together(s), Operand<T>{dy + image * s.oh * s.ow * s.o, y_elements(s)},
         Operand<T>{w, w_elements(s)}, [&](auto* dy_at, auto* w_at) {
           using Pass = InputGradientPass<T, ElementOf<decltype(dy_at)>>;
           return Pass::of(s, dy_at, w_at, part, policy, dx + offset);
@@ -86,12 +94,14 @@ void backward_weights(Context& context, const Conv2dShape& shape, const T* x, co
   for_batches(shape, [&](const Conv2dShape& s, int64_t image) {
     const Policy part_policy = image > 0 ? Policy::accumulate : policy;
     const T* const dy_part = dy + image * s.oh * s.ow * s.o;
-    multiply_operands<T, precision, kLongSums>(
-        context, both_in_eights(s), Operand<T>{x + image * s.h * s.w * s.c, x_elements(s)},
-        Operand<T>{dy_part, y_elements(s)}, [&](auto* x_at, auto* dy_at) {
+    multiply_operands<T, precision, kLongSums, false>(
+        context, weights_together(s), Operand<T>{x + image * s.h * s.w * s.c, x_elements(s)},
+        Operand<T>{dy_part, y_elements(s)},
+        [&](auto* x_at, auto* dy_at) {
           using Pass = WeightGradientPass<T, ElementOf<decltype(x_at)>>;
-          return Pass::of(s, x_at, dy_at, dy_part, part_policy, dw, db);
-        });
+          return Pass::of(s, x_at, dy_at, part_policy, dw, db);
+        },
+        {dy_part, s.n * s.oh * s.ow, s.o, db, part_policy});
   });
 }
 

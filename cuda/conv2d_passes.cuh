@@ -34,8 +34,10 @@ WindowReader<T, role> input_windows(const Conv2dShape& s, const T* x) {
 // rows: output pixels, columns: filters, k: taps
 template <class T, WindowRole role, class S = T>
 struct ForwardPass {
+  // Filters for products in TF32 are turned: (filters, taps).
+  static constexpr bool kTurned = std::is_same_v<S, Tf32>;
   using A = WindowReader<S, role>;
-  using B = MatrixReader<S, false>;
+  using B = MatrixReader<S, kTurned>;
   using Writer = OutputWriter<T>;
   static constexpr bool kColumnSums = false;
   const char* name;
@@ -54,7 +56,8 @@ struct ForwardPass {
                         static_cast<T>(activation.alpha),
                         four_at_once(y, s.o, o) && four_at_once(bias, s.o, o)};
     const auto a = input_windows<S, role>(s, x);
-    return {"conv2d forward", a, {w, s.o, o, a.taps}, writer, as_int(o), as_int(c), as_int(s.groups)};
+    const int64_t w_stride = kTurned ? a.taps : s.o;
+    return {"conv2d forward", a, {w, w_stride, o, a.taps}, writer, as_int(o), as_int(c), as_int(s.groups)};
   }
   Extents extents() const { return {a.pixels, filters, a.taps, groups}; }
   __device__ __forceinline__ Product<ForwardPass> product(int group) const {
@@ -72,27 +75,21 @@ struct ForwardPass {
 template <class T, class S = T>
 struct WeightGradientPass {
   using A = WindowReader<S, WindowRole::taps_by_pixels>;
-  using B = decltype(summed_columns(static_cast<const S*>(nullptr), static_cast<const T*>(nullptr), 0, 0, 0));
+  using B = MatrixReader<S, false>;
   using Writer = WeightGradientWriter<T>;
-  static constexpr bool kColumnSums = true;
+  static constexpr bool kColumnSums = !kIsRounded<S>;
   const char* name;
   A a;
   B b;
   Writer writer;
   int filters, channels, groups;
 
-  // summed_dy: dy as it was
-  static WeightGradientPass of(const Conv2dShape& s, const S* x, const S* dy, const T* summed_dy,
-                               Policy policy, T* dw, T* db) {
+  static WeightGradientPass of(const Conv2dShape& s, const S* x, const S* dy, Policy policy, T* dw, T* db) {
     const int64_t c = s.c / s.groups, o = s.o / s.groups;
-    const Writer writer{{s.o}, dw, db, policy == Policy::accumulate, four_at_once(dw, s.o, o)};
+    T* const column_sums = kIsRounded<S> ? nullptr : db;
+    const Writer writer{{s.o}, dw, column_sums, policy == Policy::accumulate, four_at_once(dw, s.o, o)};
     const auto a = input_windows<S, WindowRole::taps_by_pixels>(s, x);
-    return {"conv2d backward_weights",
-            a,
-            summed_columns(dy, summed_dy, s.o, o, a.pixels),
-            writer,
-            as_int(o),
-            as_int(c),
+    return {"conv2d backward_weights", a, {dy, s.o, o, a.pixels}, writer, as_int(o), as_int(c),
             as_int(s.groups)};
   }
   Extents extents() const { return {a.taps, filters, a.pixels, groups}; }

@@ -42,6 +42,7 @@ __device__ __forceinline__ int64_t target_of(const ClassTargets<T>& targets, int
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     top_k_kernel(int64_t rows, int64_t classes, const T* z, ClassTargets<T> targets, int64_t k, Total total) {
+  begin_kernel();
   double hits[1] = {};
   for (int64_t r = thread_of_grid() / 32; r < rows; r += threads_of_grid() / 32) {
     const T* row = z + r * classes;
@@ -115,6 +116,7 @@ template <class T>
 __global__ void __launch_bounds__(kThreads)
     confusion_kernel(int64_t rows, int64_t classes, const T* z, ClassTargets<T> targets, int64_t* cells,
                      unsigned* counter, double* matrix) {
+  begin_kernel();
   auto& storage = shared_storage<CellStorage>();
   for (int64_t r = thread_of_grid() / 32; r < rows; r += threads_of_grid() / 32) {
     const int64_t cell = target_of(targets, r, classes) * classes + argmax(classes, z + r * classes);

@@ -82,6 +82,7 @@ __device__ __forceinline__ double cross_entropy_row(const CrossEntropy<T>& of, c
 template <class T, int kSize>
 __global__ void __launch_bounds__(kThreads)
     cross_entropy_kernel(int64_t rows, CrossEntropy<T> of, Total total) {
+  begin_kernel();
   auto& storage = shared_storage<CrossEntropyStorage>();
   const Group<kSize> group{storage.group};
   double sum[1] = {};

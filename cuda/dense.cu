@@ -31,17 +31,21 @@ Extents forward_extents(const DenseShape& s) { return {s.rows, s.out, s.in, 1}; 
 Extents input_extents(const DenseShape& s) { return {s.rows, s.in, s.out, 1}; }
 Extents weight_extents(const DenseShape& s) { return {s.in, s.out, std::min(s.rows, kMostRows), 1}; }
 
-bool in_eights(int64_t a, int64_t b) { return a % 8 == 0 && b % 8 == 0; }
+// Along k lie `k` elements, along the other axes `others`.
+Together together(int64_t k, int64_t others) { return {k % 8 == 0 && others % 8 == 0, k % 4 == 0}; }
+// A weight gradient's k runs down the rows: for TF32 both operands would have to be turned.
+Together together_in_rows(const DenseShape& s) { return {s.in % 8 == 0 && s.out % 8 == 0, s.rows % 4 == 0}; }
 
 template <class T, Precision precision>
 int64_t workspace(const DenseShape& s) {
   const int64_t x = s.rows * s.in, w = s.in * s.out, y = s.rows * s.out;
-  const bool both = in_eights(s.in, s.out);
+  const int64_t rows = std::min(s.rows, kMostRows);
+  Together in_rows = together_in_rows(s);
+  in_rows.fours = true;  // for smaller batches too
   return std::max(
-      {workspace_of<T, precision, kFewRows>(forward_extents(s), both, x, w),
-       workspace_of<T, precision, kFewRows>(input_extents(s), in_eights(s.out, s.out), y, w),
-       workspace_of<T, precision, kLongSums>(weight_extents(s), both, std::min(s.rows, kMostRows) * s.in,
-                                             std::min(s.rows, kMostRows) * s.out)});
+      {workspace_of<T, precision, kFewRows>(forward_extents(s), together(s.in, s.out), x, w),
+       workspace_of<T, precision, kFewRows>(input_extents(s), together(s.out, s.out), y, w),
+       workspace_of<T, precision, kLongSums>(weight_extents(s), in_rows, rows * s.in, rows * s.out)});
 }
 
 template <class T, Precision precision>
@@ -56,12 +60,14 @@ void forward(Context& context, const DenseShape& s, const T* x, const T* w, cons
                                four_at_once(y, s.out, s.out) && four_at_once(b, s.out, s.out)};
   const auto pass = [&](auto* x_at, auto* w_at) {
     using S = ElementOf<decltype(x_at)>;
-    using Pass = DensePass<Rows<S>, Columns<S>, OutputWriter<T>, false>;
+    constexpr bool kTurned = std::is_same_v<S, Tf32>;
+    using Pass = DensePass<Rows<S>, MatrixReader<S, kTurned>, OutputWriter<T>, false>;
+    const int64_t w_stride = kTurned ? s.in : s.out;
     return Pass{"dense forward",
-                {s.rows, n, k, {x_at, s.in, s.rows, s.in}, {w_at, s.out, s.out, s.in}, writer}};
+                {s.rows, n, k, {x_at, s.in, s.rows, s.in}, {w_at, w_stride, s.out, s.in}, writer}};
   };
-  multiply_operands<T, precision, kFewRows>(context, in_eights(s.in, s.out), Operand<T>{x, s.rows * s.in},
-                                            Operand<T>{w, s.in * s.out}, pass);
+  multiply_operands<T, precision, kFewRows>(context, together(s.in, s.out), Operand<T>{x, s.rows * s.in},
+                                            Operand<T>{w, s.in * s.out, s.in}, pass);
 }
 
 template <class T, Precision precision>
@@ -82,7 +88,7 @@ void backward_input(Context& context, const DenseShape& s, const T* dy, const T*
     return Pass{"dense backward_input",
                 {s.rows, n, k, {dy_at, s.out, s.rows, s.out}, {w_at, s.out, s.in, s.out}, writer}};
   };
-  multiply_operands<T, precision, kFewRows>(context, in_eights(s.out, s.out), Operand<T>{dy, s.rows * s.out},
+  multiply_operands<T, precision, kFewRows>(context, together(s.out, s.out), Operand<T>{dy, s.rows * s.out},
                                             Operand<T>{w, s.in * s.out}, pass);
 }
 
@@ -96,18 +102,25 @@ void backward_weights(Context& context, const DenseShape& s, const T* x, const T
     const int64_t rows = std::min(s.rows - row, kMostRows);
     const T* const x_part = x + row * s.in;
     const T* const dy_part = dy + row * s.out;
-    const Writer writer{
-        {s.out}, dw, db, policy == Policy::accumulate || row > 0, four_at_once(dw, s.out, s.out)};
+    const Policy part_policy = row > 0 ? Policy::accumulate : policy;
+    const bool accumulate = part_policy == Policy::accumulate, vector = four_at_once(dw, s.out, s.out);
     const auto pass = [&](auto* x_at, auto* dy_at) {
       using S = ElementOf<decltype(x_at)>;
-      const auto b = summed_columns(dy_at, dy_part, s.out, s.out, rows);
-      using Pass = DensePass<Columns<S>, std::remove_const_t<decltype(b)>, Writer, true>;
+      constexpr bool kTurned = std::is_same_v<S, Tf32>;
+      using Operands = MatrixReader<S, kTurned>;
+      using Pass = DensePass<Operands, Operands, Writer, !kIsRounded<S>>;
+      const Writer writer{{s.out}, dw, kIsRounded<S> ? nullptr : db, accumulate, vector};
       return Pass{"dense backward_weights",
-                  {m, n, static_cast<int>(rows), {x_at, s.in, s.in, rows}, b, writer}};
+                  {m,
+                   n,
+                   static_cast<int>(rows),
+                   {x_at, kTurned ? rows : s.in, s.in, rows},
+                   {dy_at, kTurned ? rows : s.out, s.out, rows},
+                   writer}};
     };
-    multiply_operands<T, precision, kLongSums>(context, in_eights(s.in, s.out),
-                                               Operand<T>{x_part, rows * s.in},
-                                               Operand<T>{dy_part, rows * s.out}, pass);
+    multiply_operands<T, precision, kLongSums>(
+        context, together_in_rows({rows, s.in, s.out}), Operand<T>{x_part, rows * s.in, rows},
+        Operand<T>{dy_part, rows * s.out, rows}, pass, {dy_part, rows, s.out, db, part_policy});
     row += rows;
   } while (row < s.rows);
 }

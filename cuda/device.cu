@@ -1,5 +1,7 @@
 // A device's streams, copies and graphs.
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "device.h"
@@ -39,6 +41,38 @@ void report_error(cudaError_t error, const char* what) {
   launch_error = error;
   launch_name = what;
 }
+
+namespace {
+
+__global__ void nothing() { begin_kernel(); }
+
+struct Code {
+  int device, architecture;
+  bool warpgroups;
+};
+
+// Of the current device; the runtime is asked once for each thread and device.
+const Code& code() {
+  static thread_local Code known{-1, 0, false};
+  int device = 0;
+  cudaGetDevice(&device);
+  if (device != known.device) {
+    static const char* const asked = std::getenv("NNX_CUDA_WARPGROUPS");
+    const bool wanted = asked == nullptr || std::strcmp(asked, "never") != 0;
+    cudaFuncAttributes attributes{};
+    const cudaError_t error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(nothing));
+    cudaGetLastError();
+    // Not the device's own: PTX for 7.5 runs on a GPU of 9.0 and is still code without what 9.0 has.
+    const int architecture = error == cudaSuccess ? attributes.ptxVersion : 0;
+    known = {device, architecture, NNX_CUDA_WARPGROUPS && architecture == 90 && wanted};
+  }
+  return known;
+}
+
+}  // namespace
+
+bool has_warpgroups() { return code().warpgroups; }
+bool launches_early() { return code().architecture >= 90; }
 
 PluginStatus fail(cudaError_t error, const char* what) {
   cudaGetLastError();  // or the next launch, which asks for it, is blamed

@@ -43,6 +43,10 @@ class Current {
   int before_, index_;
 };
 
+// Whether the code that the current device runs has products of warpgroups. NNX_CUDA_WARPGROUPS=never, for
+// tests and to measure them, says no.
+bool has_warpgroups();
+
 // Blocks of device memory; freed ones are kept for the next request of about their size. All work of a device
 // runs on one stream, so that a block may be handed on while kernels still read it.
 class Pool {

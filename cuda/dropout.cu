@@ -24,6 +24,7 @@ static Kept kept_at(double rate) { return {static_cast<uint64_t>(rate * 42949672
 template <class T, class Make>
 __global__ void __launch_bounds__(kThreads)
     words_kernel(int64_t n, bool whole, Words words, Make make, Policy policy, T* y) {
+  begin_kernel();
   const uint64_t step = words.step_now();
   for (int64_t i = 4 * thread_of_grid(); i < n; i += 4 * threads_of_grid()) {
     const PhiloxCounter block = philox_block(static_cast<uint64_t>(i) / 4, words.seed, words.layer, step);

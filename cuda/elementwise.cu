@@ -71,36 +71,9 @@ static void bias_add(Context& context, int64_t rows, int64_t cols, const T* x, c
   for_rows(context, "bias_add", rows, cols, aligned(x, b, y), BiasAdd<T>{x, b, y});
 }
 
-struct Nothing {};
-
-template <class T>
-struct AddElements {
-  const T* x;
-  template <int W>
-  __device__ Nothing columns(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void add(int64_t at, Nothing, double (&parts)[W]) const {
-    const Pack<T, W> values = load_pack<W>(x + at);
-#pragma unroll
-    for (int k = 0; k < W; ++k) parts[k] += static_cast<double>(values.at[k]);
-  }
-};
-
-template <class T>
-struct PutColumn {
-  T* to;
-  Policy policy;
-  __device__ void operator()(int64_t col, const double (&sums)[1]) const {
-    put(to + col, static_cast<T>(sums[0]), policy);
-  }
-};
-
 template <class T>
 static void bias_gradient(Context& context, int64_t rows, int64_t cols, const T* dy, Policy policy, T* db) {
-  column_sums<1>(context, "bias_gradient", rows, cols, aligned(dy), AddElements<T>{dy},
-                 PutColumn<T>{db, policy});
+  sum_columns(context, "bias_gradient", rows, cols, dy, policy, db);
 }
 
 template <class T>
@@ -206,6 +179,7 @@ template <int W, class To, class From>
 __global__ void __launch_bounds__(kThreads)
     copy_rows_kernel(StridedShape shape, const From* from, const int64_t* order, Live<int64_t> first,
                      Policy policy, To* to) {
+  begin_kernel();
   const int64_t start = value_of(first), packs = shape.cols / W;
   for (int64_t i = thread_of_grid(); i < shape.rows * packs; i += threads_of_grid()) {
     const Split at = split(i, packs);

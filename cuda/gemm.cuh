@@ -6,11 +6,13 @@
 // block is done first.
 #pragma once
 
+#include "device.h"
 #include "epilogue.cuh"
 #include "gemm_parts.cuh"
 #include "gemm_rounded.cuh"
 #include "gemm_simt.cuh"
 #include "gemm_tensor.cuh"
+#include "gemm_warpgroup.cuh"
 #include "table.h"
 
 namespace nnx::cuda {
@@ -19,12 +21,11 @@ namespace nnx::cuda {
 template <class Loop, class Product, class T>
 __device__ __forceinline__ void write_pass(const Loop& loop, const Product& product, int64_t m0, int n0,
                                            int pass, T* partial, bool partial_vector) {
-  constexpr int kQuads = Loop::kColumns / 4, kRows = Loop::kWarpsM * Loop::kPassRows;
+  constexpr int kQuads = Loop::kColumns / 4, kRows = Loop::kStagedRows;
 #pragma unroll 1
   for (int e = static_cast<int>(threadIdx.x); e < kRows * kQuads; e += Loop::kThreads) {
     const int row = e / kQuads, n = n0 + e % kQuads * 4;
-    const int64_t m =
-        m0 + row / Loop::kPassRows * Loop::kWarpRows + pass * Loop::kPassRows + row % Loop::kPassRows;
+    const int64_t m = m0 + Loop::tile_row(row, pass);
     if (m >= product.m || n >= product.n) continue;
     const int count = min(4, product.n - n);
     T v[4];
@@ -66,8 +67,7 @@ __device__ __forceinline__ void write_column_sums(Loop& loop, const Product& pro
 }
 
 template <class Loop, class Pass>
-__global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
-    multiply(Pass pass, Cut<typename Loop::Element> cut) {
+__device__ __forceinline__ void multiply_tile(const Pass& pass, const Cut<typename Loop::Element>& cut) {
   static_assert(
       Loop::kBlocks * (sizeof(typename Loop::Shared) + 1024) <= 228 * 1024,
       "a multiprocessor of compute capability 9.0 holds as many blocks as the registers are shared out to");
@@ -82,15 +82,11 @@ __global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
   }
 
   auto& shared = shared_storage<typename Loop::Shared>();
-  for (int i = static_cast<int>(threadIdx.x); i < Loop::kRows; i += Loop::kThreads) {
-    shared.rows[i] = product.a.fixed(m0 + i);
-  }
-  for (int i = static_cast<int>(threadIdx.x); i < Loop::kColumns; i += Loop::kThreads) {
-    shared.columns[i] = product.b.fixed(n0 + i);
-  }
-  sync_block();
+  look_up<Loop::kRows, Loop::kThreads>(product.a, m0, shared.rows);
+  look_up<Loop::kColumns, Loop::kThreads>(product.b, n0, shared.columns);
+  if constexpr (Pass::A::kLooksUp || Pass::B::kLooksUp) sync_block();
 
-  Loop loop(shared);
+  Loop loop(shared, m0, n0);
   bool sum_columns = false;
   if constexpr (Pass::kColumnSums) sum_columns = place.tile_m == 0 && product.writer.column_sums != nullptr;
   // Products smaller than the largest have tiles and splits with nothing in them.
@@ -121,6 +117,14 @@ __global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
   }
 }
 
+template <class Loop, class Pass>
+__global__ void __launch_bounds__(Loop::kThreads, Loop::kBlocks)
+    multiply(Pass pass, Cut<typename Loop::Element> cut) {
+  begin_kernel();
+  // Code for devices without warpgroups has nothing there, and is not launched.
+  if constexpr (kHasWarpgroups || !Loop::kOfWarpgroups) multiply_tile<Loop>(pass, cut);
+}
+
 // The tiles of a pass's kernels in a precision. kSpecial: the pass's own, for shapes that the general ones
 // would waste themselves on.
 template <class T, Precision precision, TileKind kSpecial>
@@ -130,7 +134,7 @@ struct Tiles {
 };
 template <TileKind kSpecial>
 struct Tiles<float, Precision::strict, kSpecial> {
-  static constexpr TileKind kAll[3] = {TileKind::large, TileKind::medium, kSpecial};
+  static constexpr TileKind kAll[4] = {TileKind::large, TileKind::tall, TileKind::medium, kSpecial};
 };
 template <TileKind kSpecial>
 struct Tiles<double, Precision::strict, kSpecial> {
@@ -140,7 +144,9 @@ struct Tiles<double, Precision::strict, kSpecial> {
 template <TileKind kind>
 struct SimtTileOf;
 template <>
-struct SimtTileOf<TileKind::large> : SimtTile<4, 2, 1, 4, 8, 8, 16, 2, 2> {};
+struct SimtTileOf<TileKind::large> : SimtTile<4, 2, 1, 4, 8, 8, 16, 3, 2, true> {};
+template <>
+struct SimtTileOf<TileKind::tall> : SimtTile<4, 1, 1, 4, 8, 8, 16, 3, 4, true> {};
 template <>
 struct SimtTileOf<TileKind::medium> : SimtTile<2, 2, 1, 4, 8, 4, 16, 3, 4> {};
 template <>
@@ -223,6 +229,8 @@ void multiply_all(Context& context, const Pass& pass) {
                     } else if constexpr (precision == Precision::strict) {
                       if (tile == TileKind::large) {
                         run(Kind<SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
+                      } else if (tile == TileKind::tall) {
+                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::tall>, A, B, kSums>>{});
                       } else if (tile == TileKind::medium) {
                         run(Kind<SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
                       } else {
@@ -243,51 +251,101 @@ void multiply_all(Context& context, const Pass& pass) {
 }
 
 inline constexpr TileKind kRoundedTiles[2] = {TileKind::rounded_large, TileKind::rounded_medium};
+template <class S>
+inline constexpr TileKind kWarpgroupTiles[2] = {TileKind::warpgroup_tf32_large,
+                                                TileKind::warpgroup_tf32_medium};
+template <>
+inline constexpr TileKind kWarpgroupTiles<Bfloat16>[2] = {TileKind::warpgroup_large,
+                                                          TileKind::warpgroup_medium};
 
 // The same of a pass over rounded operands; partial sums lie at `partial`.
 template <class Pass>
 void multiply_rounded(Context& context, const Pass& pass, void* partial) {
   using A = typename Pass::A;
   using B = typename Pass::B;
-  constexpr bool kSums = Pass::kColumnSums;
   multiply_cut<float>(context, pass, kRoundedTiles, partial, [&](TileKind tile, const Cut<float>& cut) {
     if (tile == TileKind::rounded_large) {
-      launch_multiply<RoundedLoop<TensorTile<4, 2, 64, 64, 1, 32>, A, B, kSums>>(context, pass, cut);
+      launch_multiply<RoundedLoop<TensorTile<4, 2, 64, 64, 1, 32>, A, B>>(context, pass, cut);
     } else {
-      launch_multiply<RoundedLoop<TensorTile<2, 2, 64, 64, 2, 32>, A, B, kSums>>(context, pass, cut);
+      launch_multiply<RoundedLoop<TensorTile<2, 2, 64, 64, 2, 32>, A, B>>(context, pass, cut);
+    }
+  });
+}
+template <class S, class Pass>
+void multiply_by_warpgroups(Context& context, const Pass& pass, void* partial) {
+  using A = typename Pass::A;
+  using B = typename Pass::B;
+  multiply_cut<float>(context, pass, kWarpgroupTiles<S>, partial, [&](TileKind tile, const Cut<float>& cut) {
+    if (tile == kWarpgroupTiles<S>[0]) {
+      launch_multiply<WarpgroupLoop<WarpgroupTile<2, 4, 1>, S, A, B>>(context, pass, cut);
+    } else {
+      launch_multiply<WarpgroupLoop<WarpgroupTile<1, 3, 2>, S, A, B>>(context, pass, cut);
     }
   });
 }
 
-// The product that make(a, b) is the pass of: of the operands, or of what they are rounded to. in_eights: see
-// rounds_once.
-template <class T, Precision precision, TileKind kSpecial, class Make>
-void multiply_operands(Context& context, bool in_eights, Operand<T> a, Operand<T> b, const Make& make) {
+// How many of an operand's elements lie together, and at multiples of so many, wherever a product reads them:
+// what copies of 16 bytes of rounded elements ask for.
+struct Together {
+  bool eights;        // of bfloat16, in any order
+  bool fours;         // of TF32, along k once the operands that have to be are turned
+  bool turns = true;  // whether turning is enough for TF32
+};
+
+// What becomes of a product's operands before it.
+enum class Rounding { none, once, for_warpgroups };
+
+// For precisions that have operands to round. By shape alone, but for what the device's code has.
+template <Precision precision>
+Rounding rounding_of(const Extents& e, const Together& together, int64_t a, int64_t b, bool warpgroups) {
+  constexpr bool kBfloat16 = precision == Precision::bfloat16;
+  const bool fits = kBfloat16 ? together.eights : together.fours && together.turns;
+  if (warpgroups && fits && gains_by_warpgroups(e, a, b, kBfloat16)) return Rounding::for_warpgroups;
+  return kBfloat16 && rounds_once(e, together.eights, a, b) ? Rounding::once : Rounding::none;
+}
+
+// The product that make(a, b) is the pass of: of the operands, or of what they are rounded to, with the sums
+// of b's columns then taken by a kernel of their own.
+template <class T, Precision precision, TileKind kSpecial, bool kTf32 = true, class Make>
+void multiply_operands(Context& context, const Together& together, const Operand<T>& a, const Operand<T>& b,
+                       const Make& make, const SummedColumns<T>& summed = {}) {
   const auto pass = make(a.data, b.data);
-  if constexpr (precision == Precision::bfloat16) {
-    if (rounds_once(pass.extents(), in_eights, a.elements, b.elements)) {
-      char* const room = static_cast<char*>(context.workspace);
-      auto* const a_to = reinterpret_cast<Bfloat16*>(room);
-      auto* const b_to = reinterpret_cast<Bfloat16*>(room + rounded_bytes(a.elements));
-      const int64_t a_eights = a.elements / 8, b_eights = b.elements / 8;
-      launch(context, pass.name, round_operands<T>, dim3(blocks_for(a_eights + b_eights, kRoundThreads)),
-             dim3(kRoundThreads), 0, a.data, a_to, a_eights, b.data, b_to, b_eights, aligned(a.data, b.data));
-      void* const partial = room + rounded_bytes(a.elements) + rounded_bytes(b.elements);
-      return multiply_rounded(
-          context, make(static_cast<const Bfloat16*>(a_to), static_cast<const Bfloat16*>(b_to)), partial);
+  if constexpr (precision != Precision::strict) {
+    const auto rounding =
+        rounding_of<precision>(pass.extents(), together, a.elements, b.elements, has_warpgroups());
+    if (rounding != Rounding::none && summed.sums != nullptr)
+      sum_columns(context, pass.name, summed.rows, summed.cols, summed.values, summed.policy, summed.sums);
+    if constexpr (precision == Precision::bfloat16) {
+      if (rounding != Rounding::none) {
+        const auto to = round_both<Bfloat16>(context, pass.name, a, b, context.workspace);
+        if (rounding == Rounding::once) return multiply_rounded(context, make(to.a, to.b), to.behind);
+        return multiply_by_warpgroups<Bfloat16>(context, make(to.a, to.b), to.behind);
+      }
+    } else if constexpr (kTf32) {
+      if (rounding != Rounding::none) {
+        const auto to = round_both<Tf32>(context, pass.name, a, b, context.workspace);
+        return multiply_by_warpgroups<Tf32>(context, make(to.a, to.b), to.behind);
+      }
     }
   }
   multiply_all<T, precision, kSpecial>(context, pass);
 }
 
-// Bytes of workspace for a product of arrays of `a` and `b` elements, and of those of smaller batches; see
-// most_partial_sums.
+// Bytes of workspace for a product of arrays of `a` and `b` elements, and of those of smaller batches, on any
+// device; see most_partial_sums.
 template <class T, Precision precision, TileKind kSpecial>
-int64_t workspace_of(const Extents& e, bool in_eights, int64_t a, int64_t b) {
+int64_t workspace_of(const Extents& e, const Together& together, int64_t a, int64_t b) {
   constexpr auto kSize = static_cast<int64_t>(sizeof(T));
-  const int64_t plain = most_partial_sums(e, Tiles<T, precision, kSpecial>::kAll) * kSize;
-  if (precision != Precision::bfloat16 || !rounds_once(e, in_eights, a, b)) return plain;
-  return std::max(plain, rounded_bytes(a) + rounded_bytes(b) + most_partial_sums(e, kRoundedTiles) * kSize);
+  int64_t most = most_partial_sums(e, Tiles<T, precision, kSpecial>::kAll) * kSize;
+  if constexpr (precision != Precision::strict) {
+    using S = std::conditional_t<precision == Precision::bfloat16, Bfloat16, Tf32>;
+    const int64_t rounded = rounded_bytes<S>(a) + rounded_bytes<S>(b);
+    if (rounding_of<precision>(e, together, a, b, false) != Rounding::none)
+      most = std::max(most, rounded + most_partial_sums(e, kRoundedTiles) * kSize);
+    if (rounding_of<precision>(e, together, a, b, true) == Rounding::for_warpgroups)
+      most = std::max(most, rounded + most_partial_sums(e, kWarpgroupTiles<S>) * kSize);
+  }
+  return most;
 }
 
 }  // namespace nnx::cuda

@@ -89,6 +89,7 @@ struct SumShared {
 
 template <class Pass, class T>
 __global__ void __launch_bounds__(kSumThreads) add_splits(Pass pass, Cut<T> cut, int parts) {
+  begin_kernel();
   const int thread = static_cast<int>(threadIdx.x), elements = kSumThreads / parts;
   // Partial sums are few: products of many tiles are not cut.
   const uint32_t index = blockIdx.x * elements + thread % elements;

@@ -12,6 +12,7 @@ namespace nnx::cuda {
 // The tiles of C that kernels exist for; a pass has some of them.
 enum class TileKind : int32_t {
   large,
+  tall,
   medium,
   narrow,
   flat,
@@ -20,7 +21,11 @@ enum class TileKind : int32_t {
   tensor_medium,
   tensor_small,
   rounded_large,  // of operands that were rounded before: gemm_rounded.cuh
-  rounded_medium
+  rounded_medium,
+  warpgroup_large,  // and, of bfloat16 and of TF32, for warpgroups: gemm_warpgroup.cuh
+  warpgroup_medium,
+  warpgroup_tf32_large,
+  warpgroup_tf32_medium
 };
 
 struct TileCost {
@@ -33,25 +38,35 @@ struct TileCost {
 constexpr TileCost cost_of(TileKind kind) {
   switch (kind) {
     case TileKind::large:
-      return {128, 128, 16, 256, 2, 2500, 2700};
+      return {128, 128, 16, 256, 2, 2850, 3190};
+    case TileKind::tall:
+      return {128, 64, 16, 128, 4, 1590, 2410};
     case TileKind::medium:
-      return {64, 64, 16, 128, 4, 700, 900};
+      return {64, 64, 16, 128, 4, 900, 1150};
     case TileKind::narrow:
-      return {128, 16, 16, 128, 4, 500, 700};
+      return {128, 16, 16, 128, 4, 770, 1000};
     case TileKind::flat:
-      return {16, 128, 16, 128, 4, 500, 700};
+      return {16, 128, 16, 128, 4, 620, 870};
     case TileKind::slim:
-      return {32, 16, 64, 128, 4, 500, 900};
+      return {32, 16, 64, 128, 4, 640, 1150};
     case TileKind::tensor_large:
-      return {256, 128, 16, 256, 1, 1000, 1200};
+      return {256, 128, 16, 256, 1, 1890, 2030};
     case TileKind::tensor_medium:
-      return {128, 64, 16, 128, 3, 330, 800};
+      return {128, 64, 16, 128, 3, 510, 900};
     case TileKind::tensor_small:
-      return {64, 32, 16, 128, 6, 170, 700};
+      return {64, 32, 16, 128, 6, 180, 760};
     case TileKind::rounded_large:
-      return {256, 128, 32, 256, 1, 1000, 1200};
+      return {256, 128, 32, 256, 1, 2160, 2160};
     case TileKind::rounded_medium:
-      return {128, 128, 32, 128, 2, 660, 900};
+      return {128, 128, 32, 128, 2, 1100, 1500};
+    case TileKind::warpgroup_large:
+      return {256, 128, 64, 256, 1, 1580, 1580};
+    case TileKind::warpgroup_medium:
+      return {128, 128, 64, 256, 2, 1120, 1250};
+    case TileKind::warpgroup_tf32_large:
+      return {256, 128, 32, 256, 1, 1370, 1370};
+    case TileKind::warpgroup_tf32_medium:
+      return {128, 128, 32, 256, 2, 1060, 1200};
   }
   return {};
 }
@@ -102,6 +117,12 @@ inline double expected_cycles(const Extents& e, const Plan& plan) {
   return cycles;
 }
 
+// NNX_CUDA_TILE=4, to measure a tile: products that have the kind of that number take it, and are not cut.
+inline int tile_asked_for() {
+  static const char* const asked = std::getenv("NNX_CUDA_TILE");
+  return asked == nullptr ? -1 : std::atoi(asked);
+}
+
 template <int kTiles>
 Plan plan_product(const Extents& e, const TileKind (&tiles)[kTiles]) {
   Plan best{};
@@ -110,6 +131,8 @@ Plan plan_product(const Extents& e, const TileKind (&tiles)[kTiles]) {
     const TileCost cost = cost_of(tile);
     const int64_t tiles_m = rounded_up(e.m, cost.rows), tiles_n = rounded_up(e.n, cost.columns);
     const int64_t slices = rounded_up(e.k, cost.depth);
+    if (static_cast<int>(tile) == tile_asked_for())
+      return {tile, tiles_m, tiles_n, 1, static_cast<int>(slices)};
     for (int64_t splits = 1;; splits += rounded_up(splits, 4)) {
       if (splits > 1 &&
           (splits * tiles_m * tiles_n * e.groups > kMostBlocks || slices < splits * kFewestSlices)) {
@@ -141,6 +164,22 @@ inline bool rounds_once(const Extents& e, bool in_eights, int64_t a, int64_t b) 
   const double saved = slices * cost.cycles / 2 / kMultiprocessors;
   const double spent = 3000.0 + static_cast<double>(a + b) * 6 / 1700.0;
   return saved > 2 * spent;  // or it is not worth the memory
+}
+
+// Whether a product gains by rounding its operands for warpgroups: the plain tiles' time, half as much again
+// as that of warpgroups, against the bytes of rounding. As rounds_once, a larger batch gains where a smaller
+// one does.
+inline bool gains_by_warpgroups(const Extents& e, int64_t a, int64_t b, bool bfloat16) {
+  static const char* const asked = std::getenv("NNX_CUDA_ROUND_ONCE");
+  if (asked != nullptr && std::strcmp(asked, "never") == 0) return false;
+  if (asked != nullptr && std::strcmp(asked, "always") == 0) return true;
+  const TileCost cost = cost_of(TileKind::tensor_large);
+  const double products = static_cast<double>(e.m) * static_cast<double>(e.n) * static_cast<double>(e.k) *
+                          static_cast<double>(e.groups);
+  const double slices = products / (static_cast<double>(cost.rows) * cost.columns * cost.depth);
+  const double saved = slices * cost.cycles * (bfloat16 ? 0.8 : 0.6) / kMultiprocessors;
+  const double spent = 3000.0 + static_cast<double>(a + b) * (bfloat16 ? 6 : 8) / 1700.0;
+  return saved > 1.5 * spent;
 }
 
 // Elements that partial sums take at most, for this product and every one with a smaller m or k: programs ask

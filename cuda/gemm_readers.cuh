@@ -3,7 +3,7 @@
 // An operand is read along one fixed index (A's row, B's column), of which a block holds a range from its
 // first slice to its last, and one running index, k. Each gives a Place; two places together give the
 // element's address, or say that there is none and a zero is meant: outside the matrix, or in an image's
-// padding. The places of the fixed index are looked up once, in a table in shared memory.
+// padding. The places of the fixed index that are dear to find are looked up in a table in shared memory.
 #pragma once
 
 #include "launch.h"
@@ -38,7 +38,7 @@ struct Divider {
   }
 };
 
-// A bfloat16's bits. Readers of them read eight at once, always: see gemm_rounded.cuh.
+// A bfloat16's bits. Readers of rounded elements read 16 bytes at once, always: see gemm_rounded.cuh.
 using Bfloat16 = uint16_t;
 
 // Whether four consecutive elements may be copied at once.
@@ -52,6 +52,8 @@ bool four_at_once(const T* at, int64_t stride, int64_t extent) {
 template <class T, bool kAlongK_>
 struct MatrixReader {
   static constexpr bool kAlongK = kAlongK_;
+  static constexpr bool kLooksUp = false;  // places of the fixed index: in a table, or reckoned each time
+  static constexpr bool kKeepsRunning = false;  // places of k: see WarpgroupLoop
   const T* data;
   int64_t stride;
   int64_t fixed_extent;
@@ -73,9 +75,32 @@ struct MatrixReader {
     return {kAlongK ? k : k * stride, k < running_extent ? 0 : kNowhere, 0};
   }
   __device__ __forceinline__ bool is_inside(const Place& a, const Place& b) const { return (a.y | b.y) == 0; }
-  // To a later column of the rows in memory.
-  __device__ __forceinline__ void skip(int64_t columns) { data += columns; }
+  // To later values of the fixed index.
+  __device__ __forceinline__ void skip(int64_t values) { data += kAlongK ? values * stride : values; }
 };
+
+// The places of a tile's fixed index.
+template <class Reader>
+struct FixedPlaces {
+  const Place* table;
+  int64_t first;
+
+  __device__ __forceinline__ Place at(const Reader& reader, int row) const {
+    if constexpr (Reader::kLooksUp) {
+      return table[row];
+    } else {
+      return reader.fixed(first + row);
+    }
+  }
+};
+// Fills the table, by kThreads threads.
+template <int kExtent, int kThreads, class Reader>
+__device__ __forceinline__ void look_up(const Reader& reader, int64_t first, Place* table) {
+  if constexpr (Reader::kLooksUp) {
+    for (int i = static_cast<int>(threadIdx.x); i < kExtent; i += kThreads)
+      table[i] = reader.fixed(first + i);
+  }
+}
 
 // Where the tile of an operand lies in shared memory: kRows values of the fixed index, kDepth of k. kPad
 // keeps the lanes of a warp out of each other's banks.
@@ -108,19 +133,19 @@ __device__ __forceinline__ void for_pieces(const F& piece) {
 // inside) where four lie together, else one(row, k, index, j, at, inside) for each. Of what is not inside,
 // `at` is nowhere. kSpread: a group's four rows are not neighbours; neighbouring lanes' are.
 template <int kExtent, int kDepth, int kThreads, bool kSpread, class Reader, class Four, class One>
-__device__ __forceinline__ void for_elements(const Reader& reader, const Place* table, int k0,
+__device__ __forceinline__ void for_elements(const Reader& reader, const FixedPlaces<Reader>& places, int k0,
                                              const Four& four, const One& one) {
   constexpr bool kAlongK = Reader::kAlongK;
   if (reader.vector) {
     for_pieces<kAlongK, kExtent, kDepth, kThreads>([&](int row, int k, int i) {
-      const Place fixed = table[row], running = reader.running(k0 + k);
+      const Place fixed = places.at(reader, row), running = reader.running(k0 + k);
       four(row, k, i, reader.data + (fixed.offset + running.offset), reader.is_inside(fixed, running));
     });
   } else if constexpr (kAlongK) {
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       for_pieces<kAlongK, kExtent, kDepth, kThreads>([&](int row, int k, int i) {
-        const Place fixed = table[row], running = reader.running(k0 + k + j);
+        const Place fixed = places.at(reader, row), running = reader.running(k0 + k + j);
         one(row, k + j, i, j, reader.data + (fixed.offset + running.offset),
             reader.is_inside(fixed, running));
       });
@@ -131,7 +156,7 @@ __device__ __forceinline__ void for_elements(const Reader& reader, const Place* 
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int row = kSpread ? first / 4 + j * (kExtent / 4) : first + j;
-        const Place fixed = table[row];
+        const Place fixed = places.at(reader, row);
         one(row, k, i, j, reader.data + (fixed.offset + running.offset), reader.is_inside(fixed, running));
       }
     });

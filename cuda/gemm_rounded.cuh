@@ -1,44 +1,29 @@
-// Large products in bfloat16: operands that are read often are rounded once, into the workspace, and read
+// Large products on tensor cores: operands that are read often are rounded once, into the workspace, and read
 // from there.
 //
 // A product on tensor cores reads its operands through the second-level cache again and again, and waits for
-// it; half the bytes are half the wait. The numbers are those of TensorLoop with Bfloat16Format, which rounds
-// each element at each reading.
+// it; half the bytes, or none of the work of rounding, are half the wait. The numbers are those of
+// TensorLoop, which rounds each element at each reading.
 #pragma once
 
+#include "columns.cuh"
 #include "epilogue.cuh"
 #include "gemm_plan.h"
 #include "gemm_tensor.cuh"
 
 namespace nnx::cuda {
 
-// The columns of a matrix rounded, and as they were: their sums are taken of the latter.
-struct RoundedColumns : MatrixReader<Bfloat16, false> {
-  MatrixReader<float, false> exact;
-
-  RoundedColumns() = default;
-  RoundedColumns(const Bfloat16* rounded, const float* as_it_was, int64_t stride, int64_t fixed,
-                 int64_t running)
-      : MatrixReader(rounded, stride, fixed, running), exact(as_it_was, stride, fixed, running) {}
-  __device__ __forceinline__ void skip(int64_t columns) {
-    data += columns;
-    exact.data += columns;
-  }
+// Readers' element types beside float and double: a float rounded to TF32, in 32 bits, and to bfloat16
+// (gemm_readers.cuh).
+struct Tf32 {
+  uint32_t bits;
 };
-
-// The matrix whose columns a weight gradient sums.
-template <class T>
-MatrixReader<T, false> summed_columns(const T* at, const T*, int64_t stride, int64_t fixed, int64_t running) {
-  return {at, stride, fixed, running};
-}
-inline RoundedColumns summed_columns(const Bfloat16* at, const float* as_it_was, int64_t stride,
-                                     int64_t fixed, int64_t running) {
-  return {at, as_it_was, stride, fixed, running};
-}
+template <class S>
+inline constexpr bool kIsRounded = !std::is_floating_point_v<S>;
 
 // Slices come to shared memory by asynchronous copies of eight elements, kStages - 1 slices ahead: whatever
 // lies together in memory comes in eights (`rounds_once`).
-template <class Tile, class A, class B, bool kColumnSums>
+template <class Tile, class A, class B>
 struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
   using Sums = TensorSums<Bfloat16Format, Tile, A, B>;
   using Sums::kColumns;
@@ -58,49 +43,33 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
     union {
       Buffers buffers;
       float staging[1][Sums::kStagingSize];
-      float column_sums[4 * kThreads];
     };
     bool last;  // of the blocks that share the tile
   };
   static_assert(sizeof(Shared) <= 99 * 1024, "what the least of the architectures with tensor cores has");
 
   Shared& shared;
+  int64_t first_row, first_column;  // of the tile
 
-  __device__ __forceinline__ explicit RoundedLoop(Shared& s) : shared(s) {}
+  __device__ __forceinline__ RoundedLoop(Shared& s, int64_t m0, int64_t n0)
+      : shared(s), first_row(m0), first_column(n0) {}
 
   template <class Layout, int kExtent, class Reader>
-  static __device__ __forceinline__ void copy_slice(const Reader& reader, const Place* table, int k0,
-                                                    Bfloat16* slice) {
+  static __device__ __forceinline__ void copy_slice(const Reader& reader, const FixedPlaces<Reader>& places,
+                                                    int k0, Bfloat16* slice) {
     for_pieces<Reader::kAlongK, kExtent, kDepth, kThreads, 8>([&](int row, int k, int) {
-      const Place fixed = table[row], running = reader.running(k0 + k);
+      const Place fixed = places.at(reader, row), running = reader.running(k0 + k);
       copy_async_16(slice + Layout::at(row, k), reader.data + (fixed.offset + running.offset),
                     reader.is_inside(fixed, running));
     });
   }
   __device__ __forceinline__ void copy(const A& a, const B& b, int k0, int stage) const {
-    copy_slice<SliceA, kRows>(a, shared.rows, k0, shared.buffers.a[stage]);
-    copy_slice<SliceB, kColumns>(b, shared.columns, k0, shared.buffers.b[stage]);
-  }
-
-  // A thread sums four columns, of every kStep-th row.
-  __device__ __forceinline__ void add_columns(const B& b, int k0) {
-    constexpr int kAcross = kColumns / 4, kStep = kThreads / kAcross;
-    const int thread = static_cast<int>(threadIdx.x);
-    const Place fixed = shared.columns[thread % kAcross * 4];
-#pragma unroll
-    for (int k = thread / kAcross; k < kDepth; k += kStep) {
-      const Place running = b.running(k0 + k);
-      if (!b.is_inside(fixed, running)) continue;
-      const float* const at = b.exact.data + (fixed.offset + running.offset);
-      float v[4];
-      load_some(at, 4, b.exact.vector, v);
-#pragma unroll
-      for (int i = 0; i < 4; ++i) this->column_sums[i] += v[i];
-    }
+    copy_slice<SliceA, kRows>(a, {shared.rows, first_row}, k0, shared.buffers.a[stage]);
+    copy_slice<SliceB, kColumns>(b, {shared.columns, first_column}, k0, shared.buffers.b[stage]);
   }
 
   // As SimtLoop::run.
-  __device__ __forceinline__ void run(const A& a, const B& b, int k0, int slices, bool sum_columns) {
+  __device__ __forceinline__ void run(const A& a, const B& b, int k0, int slices, bool) {
 #pragma unroll
     for (int s = 0; s < kStages - 1; ++s) {
       if (s < slices) copy(a, b, k0 + s * kDepth, s);
@@ -114,9 +83,6 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
       if (s + kStages - 1 < slices) copy(a, b, k0 + (s + kStages - 1) * kDepth, next_stage);
       copy_async_commit();
       this->multiply(shared.buffers.a[stage], shared.buffers.b[stage]);
-      if constexpr (kColumnSums) {
-        if (sum_columns) add_columns(b, k0 + s * kDepth);
-      }
       stage = stage + 1 == kStages ? 0 : stage + 1;
       next_stage = next_stage + 1 == kStages ? 0 : next_stage + 1;
     }
@@ -131,35 +97,121 @@ struct RoundedLoop : TensorSums<Bfloat16Format, Tile, A, B> {
 template <class Pointer>
 using ElementOf = std::remove_const_t<std::remove_pointer_t<Pointer>>;
 
-// An array, whole.
+// An array, whole. Of one that a product in TF32 would have to read across k, turned_rows: it is a matrix of
+// so many rows, whose transpose is read.
 template <class T>
 struct Operand {
   const T* data;
   int64_t elements;
+  int64_t turned_rows = 0;
 };
 
-// Both operands, eight elements to a thread.
-inline constexpr int kRoundThreads = 256;
+// Of an operand (rows, cols) whose columns are summed too: sums = or += them. Null: nothing is summed.
 template <class T>
+struct SummedColumns {
+  const T* values = nullptr;
+  int64_t rows = 0, cols = 0;
+  T* sums = nullptr;
+  Policy policy = Policy::assign;
+};
+
+inline constexpr int kRoundThreads = 256;
+
+// Eight elements
+template <class T>
+__device__ __forceinline__ void store_rounded(Bfloat16* to, const T (&low)[4], const T (&high)[4]) {
+  store_16(to, make_uint4(pack_bfloat16(low[0], low[1]), pack_bfloat16(low[2], low[3]),
+                          pack_bfloat16(high[0], high[1]), pack_bfloat16(high[2], high[3])));
+}
+template <class T>
+__device__ __forceinline__ void store_rounded(Tf32* to, const T (&low)[4], const T (&high)[4]) {
+  store_16(to, make_uint4(to_tf32(low[0]), to_tf32(low[1]), to_tf32(low[2]), to_tf32(low[3])));
+  store_16(to + 4, make_uint4(to_tf32(high[0]), to_tf32(high[1]), to_tf32(high[2]), to_tf32(high[3])));
+}
+
+// Both operands, eight elements to a thread; of an array that does not end with eight, the last ones are
+// written with what lies behind them left out.
+template <class T, class S>
 __global__ void __launch_bounds__(kRoundThreads)
-    round_operands(const T* a, Bfloat16* a_to, int64_t a_eights, const T* b, Bfloat16* b_to, int64_t b_eights,
-                   bool vector) {
+    round_operands(const T* a, S* a_to, int64_t a_count, const T* b, S* b_to, int64_t b_count, bool vector) {
+  begin_kernel();
+  const int64_t a_eights = ceil_div<int64_t>(a_count, 8), b_eights = ceil_div<int64_t>(b_count, 8);
   const int64_t step = static_cast<int64_t>(gridDim.x) * kRoundThreads;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kRoundThreads + threadIdx.x; i < a_eights + b_eights;
        i += step) {
     const bool first = i < a_eights;
-    const int64_t offset = 8 * (first ? i : i - a_eights);
+    const int64_t offset = 8 * (first ? i : i - a_eights), left = (first ? a_count : b_count) - offset;
     const T* const from = (first ? a : b) + offset;
     T low[4], high[4];
-    load_some(from, 4, vector, low);
-    load_some(from + 4, 4, vector, high);
-    store_16((first ? a_to : b_to) + offset,
-             make_uint4(pack_bfloat16(low[0], low[1]), pack_bfloat16(low[2], low[3]),
-                        pack_bfloat16(high[0], high[1]), pack_bfloat16(high[2], high[3])));
+    load_some(from, left < 4 ? static_cast<int>(left) : 4, vector && left >= 4, low);
+    load_some(from + 4, left < 8 ? static_cast<int>(left) - 4 : 4, vector && left >= 8, high);
+    store_rounded((first ? a_to : b_to) + offset, low, high);
   }
 }
 
-// Where the second rounded operand lies behind the first, and the partial sums behind the second.
-constexpr int64_t rounded_bytes(int64_t elements) { return rounded_up(2 * elements, 256) * 256; }
+// to (cols, rows) = the transpose of from (rows, cols), rounded; a block turns a square.
+inline constexpr int kSquare = 32;
+struct TurnShared {
+  uint32_t square[kSquare][kSquare + 1];
+};
+template <class T>
+__global__ void __launch_bounds__(kRoundThreads)
+    turn_operand(const T* from, int64_t rows, int64_t cols, int64_t squares_across, Tf32* to) {
+  begin_kernel();
+  auto& shared = shared_storage<TurnShared>();
+  constexpr int kDown = kRoundThreads / kSquare;
+  const int across = static_cast<int>(threadIdx.x) % kSquare, down = static_cast<int>(threadIdx.x) / kSquare;
+  const int64_t row0 = blockIdx.x / squares_across * kSquare, col0 = blockIdx.x % squares_across * kSquare;
+  for (int i = down; i < kSquare; i += kDown) {
+    const int64_t row = row0 + i, col = col0 + across;
+    shared.square[i][across] =
+        row < rows && col < cols ? to_tf32(static_cast<float>(from[row * cols + col])) : 0u;
+  }
+  sync_block();
+  for (int i = down; i < kSquare; i += kDown) {
+    const int64_t row = row0 + across, col = col0 + i;
+    if (row < rows && col < cols) to[col * rows + row].bits = shared.square[across][i];
+  }
+}
+
+// The bytes of a rounded operand: behind it lies the second one, and behind that the partial sums.
+template <class S>
+constexpr int64_t rounded_bytes(int64_t elements) {
+  return rounded_up(static_cast<int64_t>(sizeof(S)) * rounded_up(elements, 8) * 8, 256) * 256;
+}
+
+// Both operands to `room`; what a pass reads then.
+template <class S>
+struct RoundedOperands {
+  const S *a, *b;
+  void* behind;
+};
+template <class S, class T>
+RoundedOperands<S> round_both(Context& context, const char* name, const Operand<T>& a, const Operand<T>& b,
+                              void* room) {
+  auto* const a_to = static_cast<S*>(room);
+  auto* const b_to = reinterpret_cast<S*>(static_cast<char*>(room) + rounded_bytes<S>(a.elements));
+  void* const behind = reinterpret_cast<char*>(b_to) + rounded_bytes<S>(b.elements);
+  int64_t a_count = a.elements, b_count = b.elements;
+  if constexpr (std::is_same_v<S, Tf32>) {
+    const auto turn = [&](const Operand<T>& from, S* to, int64_t& count) {
+      if (from.turned_rows == 0) return;
+      const int64_t rows = from.turned_rows, cols = from.elements / rows;
+      const int64_t squares_across = ceil_div<int64_t>(cols, kSquare);
+      launch(context, name, turn_operand<T>,
+             dim3(static_cast<unsigned>(ceil_div<int64_t>(rows, kSquare) * squares_across)),
+             dim3(kRoundThreads), sizeof(TurnShared), from.data, rows, cols, squares_across, to);
+      count = 0;
+    };
+    turn(a, a_to, a_count);
+    turn(b, b_to, b_count);
+  }
+  const int64_t eights = ceil_div<int64_t>(a_count, 8) + ceil_div<int64_t>(b_count, 8);
+  if (eights > 0) {
+    launch(context, name, round_operands<T, S>, dim3(blocks_for(eights, kRoundThreads)), dim3(kRoundThreads),
+           0, a.data, a_to, a_count, b.data, b_to, b_count, aligned(a.data, b.data));
+  }
+  return {a_to, b_to, behind};
+}
 
 }  // namespace nnx::cuda

@@ -94,7 +94,9 @@ struct TensorSums {
   static constexpr int kRows = Tile::kRows, kColumns = Tile::kColumns, kDepth = Tile::kDepth;
   static constexpr int kThreads = Tile::kThreads, kBlocks = Tile::kBlocks;
   static constexpr int kPasses = Tile::kM / 16, kPassRows = 16;
+  static constexpr bool kOfWarpgroups = false;
   static constexpr int kWarpRows = Tile::kM, kWarpsM = Tile::kWarpsM, kCopies = 1;
+  static constexpr int kStagedRows = kWarpsM * kPassRows;
   static constexpr int kStagingStride = kColumns + 8;
   static constexpr int kStagingSize = kWarpsM * kPassRows * kStagingStride;
   using SliceA = SliceLayout<A::kAlongK, kRows, kDepth, A::kAlongK ? Format::kPadAlongK : Format::kPadAcross>;
@@ -143,6 +145,10 @@ struct TensorSums {
     }
   }
 
+  // The tile's row that is row `row` of the staging area in pass `pass`.
+  static __device__ __forceinline__ int tile_row(int row, int pass) {
+    return row / kPassRows * kWarpRows + pass * kPassRows + row % kPassRows;
+  }
   // The sums of pass `pass` to the staging area: rows (warp_m, kPassRows), columns.
   __device__ __forceinline__ void stage(float* staging, int pass) const {
     const int column = warp_n * Tile::kN + lane % 4 * 2;
@@ -184,15 +190,17 @@ struct TensorLoop : TensorSums<Format, Tile, A, B> {
   };
 
   Shared& shared;
+  int64_t first_row, first_column;  // of the tile
   float fetched_a[kPiecesA][4], fetched_b[kPiecesB][4];
 
-  __device__ __forceinline__ explicit TensorLoop(Shared& s) : shared(s) {}
+  __device__ __forceinline__ TensorLoop(Shared& s, int64_t m0, int64_t n0)
+      : shared(s), first_row(m0), first_column(n0) {}
 
   template <int kExtent, class Reader, int kPieces>
-  static __device__ __forceinline__ void fetch(const Reader& reader, const Place* table, int k0,
-                                               float (&fetched)[kPieces][4]) {
+  static __device__ __forceinline__ void fetch(const Reader& reader, const FixedPlaces<Reader>& places,
+                                               int k0, float (&fetched)[kPieces][4]) {
     for_elements<kExtent, kDepth, kThreads, false>(
-        reader, table, k0,
+        reader, places, k0,
         [&](int, int, int i, const float* at, bool inside) {
           float4 four = make_float4(0, 0, 0, 0);
           if (inside) four = load_constant(reinterpret_cast<const float4*>(at));
@@ -204,8 +212,8 @@ struct TensorLoop : TensorSums<Format, Tile, A, B> {
   }
 
   __device__ __forceinline__ void fetch(const A& a, const B& b, int k0) {
-    fetch<kRows>(a, shared.rows, k0, fetched_a);
-    fetch<kColumns>(b, shared.columns, k0, fetched_b);
+    fetch<kRows>(a, {shared.rows, first_row}, k0, fetched_a);
+    fetch<kColumns>(b, {shared.columns, first_column}, k0, fetched_b);
   }
 
   __device__ __forceinline__ void store(int stage, bool sum_columns) {

@@ -58,6 +58,7 @@ __device__ __forceinline__ T power(T base, T exponent) {
 
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads) response_kernel(Response<T> of, T* y) {
+  begin_kernel();
   for (int64_t at = W * thread_of_grid(); at < of.elements; at += W * threads_of_grid()) {
     const Pack<T, W> base = bases<W>(of, at, split(at, of.channels).remainder);
     Pack<T, W> values = load_pack<W>(of.x + at);
@@ -110,6 +111,7 @@ struct alignas(16) ResponseStorage {
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads)
     response_backward_kernel(Response<T> of, int halo, const T* dy, Policy policy, T* dx) {
+  begin_kernel();
   auto& storage = shared_storage<ResponseStorage<T>>();
   const int64_t tile = static_cast<int64_t>(blockIdx.x) * kResponseTile, first = tile - halo;
   for (int i = W * static_cast<int>(threadIdx.x); i < kResponseTile + 2 * halo; i += W * kThreads) {
@@ -130,6 +132,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     response_backward_wide_kernel(Response<T> of, const T* dy, Policy policy, T* dx) {
+  begin_kernel();
   for (int64_t at = thread_of_grid(); at < of.elements; at += threads_of_grid()) {
     const auto term = [&](int64_t i) { return response_terms<1>(of, i, dy).term.at[0]; };
     response_gradient<1>(of, at, dy, response_terms<1>(of, at, dy).scale, term, policy, dx);

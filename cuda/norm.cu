@@ -107,6 +107,7 @@ struct ApplyMoments {
 
 template <class T>
 __global__ void no_statistics_kernel(int64_t channels, T* saved_mean, T* saved_inverse) {
+  begin_kernel();
   for (int64_t c = thread_of_grid(); c < channels; c += threads_of_grid())
     saved_mean[c] = saved_inverse[c] = T(0);
 }

@@ -11,6 +11,7 @@ __device__ __forceinline__ bool held_back(const StepState* guard) {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {
+  begin_kernel();
   if (held_back(rule.guard)) return;
   const T rate = static_cast<T>(value_of(rule.learning_rate));
   const T scale = static_cast<T>(value_of(rule.gradient_scale));
@@ -48,6 +49,7 @@ struct AdamStep {
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     adam_kernel(int64_t n, bool whole, T* p, const T* g, T* m, T* v, AdamRule rule) {
+  begin_kernel();
   auto& now = shared_storage<AdamStep<T>>();
   if (threadIdx.x == 0) {
     const double t = static_cast<double>(value_of(rule.step) + 1);
@@ -109,6 +111,7 @@ static void squared_norm(Context& context, int64_t n, const T* g, Policy policy,
 }
 
 __global__ void clip_scale_kernel(const double* sum, double clip_norm, double* scale) {
+  begin_kernel();
   const double norm = sqrt(*sum);
   *scale = norm > clip_norm && is_finite(norm) ? clip_norm / norm : 1.0;
 }
@@ -118,6 +121,7 @@ static void clip_scale(Context& context, const double* sum, double clip_norm, do
 }
 
 __global__ void end_step_kernel(int64_t rows, const double* rates, int64_t count, StepState* state) {
+  begin_kernel();
   if (state->halted != 0 || (state->watch != 0 && !is_finite(state->loss))) {
     state->halted = 1;
     return;

@@ -65,6 +65,7 @@ __device__ __forceinline__ int64_t divisor(const Pool2dShape& s, const Window<in
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads)
     max_forward_kernel(Pool2dShape s, const T* x, T* y, int32_t* index) {
+  begin_kernel();
   for_points<W>(s.n, s.oh, s.ow, s.c, [&](const Place& place) {
     const auto window = window_of<int32_t>(s, place.row, place.col);  // positions are of 32 bits
     const T* image = x + place.n * s.h * s.w * s.c + place.c;
@@ -126,6 +127,7 @@ struct Maximum {
 template <int W, class T, class Share>
 __global__ void __launch_bounds__(kThreads)
     backward_kernel(Pool2dShape s, Share share, Policy policy, T* dx) {
+  begin_kernel();
   for_points<W>(s.n, s.h, s.w, s.c, [&](const Place& place) {
     const Range rows = outputs_over(place.row, s.stride_h, s.pad_top, s.kh, s.oh);
     const Range cols = outputs_over(place.col, s.stride_w, s.pad_left, s.kw, s.ow);
@@ -144,6 +146,7 @@ __global__ void __launch_bounds__(kThreads)
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads)
     average_forward_kernel(Pool2dShape s, bool count_include_pad, const T* x, T* y) {
+  begin_kernel();
   for_points<W>(s.n, s.oh, s.ow, s.c, [&](const Place& place) {
     const auto window = window_of<int64_t>(s, place.row, place.col);
     const T* image = x + place.n * s.h * s.w * s.c + place.c;
@@ -213,6 +216,7 @@ static void average_backward(Context& context, const Pool2dShape& s, bool count_
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads)
     global_forward_kernel(int64_t n, int64_t pixels, int64_t channels, int across, const T* x, T* y) {
+  begin_kernel();
   auto& storage = shared_storage<ColumnSums<1, W>>();
   const int down = kThreads / across, thread = static_cast<int>(threadIdx.x);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * across * W, col = first + thread % across * W;
@@ -247,6 +251,7 @@ static void global_average_forward(Context& context, int64_t n, int64_t pixels, 
 template <int W, class T>
 __global__ void __launch_bounds__(kThreads)
     global_backward_kernel(int64_t n, int64_t pixels, int64_t channels, const T* dy, Policy policy, T* dx) {
+  begin_kernel();
   const T count = static_cast<T>(pixels);
   for_points<W>(n, pixels, 1, channels, [&](const Place& place) {
     Pack<T, W> share = load_pack<W>(dy + place.n * channels + place.c);

@@ -99,6 +99,7 @@ __device__ __forceinline__ void add_up(double (&sums)[N], const Total& total, Bl
 
 template <int N, class F>
 __global__ void __launch_bounds__(kThreads) sum_kernel(int64_t n, F f, Total total) {
+  begin_kernel();
   double sums[N] = {};
   for (int64_t i = 4 * thread_of_grid(); i < n; i += 4 * threads_of_grid()) f(i, n - i, sums);
   add_up(sums, total, shared_storage<BlockSums<N>>());

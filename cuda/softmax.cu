@@ -9,6 +9,7 @@ namespace nnx::cuda {
 template <class T, bool kLog, int kSize>
 __global__ void __launch_bounds__(kThreads)
     forward_rows_kernel(int64_t rows, int64_t classes, const T* x, T* y) {
+  begin_kernel();
   const Group<kSize> group{shared_storage<GroupStorage>()};
   for (int64_t row = group.first(); row < rows; row += group.groups()) {
     const T* from = x + row * classes;
@@ -32,6 +33,7 @@ __global__ void __launch_bounds__(kThreads)
 // Any other axis: a thread to a column (classes) of (outer, classes, inner), neighbours side by side.
 template <class T, bool kLog>
 __global__ void __launch_bounds__(kThreads) forward_columns_kernel(SoftmaxShape shape, const T* x, T* y) {
+  begin_kernel();
   for (int64_t i = thread_of_grid(); i < shape.outer * shape.inner; i += threads_of_grid()) {
     const Split at = split(i, shape.inner);
     const int64_t first = at.quotient * shape.classes * shape.inner + at.remainder;
@@ -62,6 +64,7 @@ __device__ __forceinline__ T gradient(T dy, T y, T sum) {
 template <class T, bool kLog, int kSize>
 __global__ void __launch_bounds__(kThreads)
     backward_rows_kernel(int64_t rows, int64_t classes, const T* dy, const T* y, Policy policy, T* dx) {
+  begin_kernel();
   const Group<kSize> group{shared_storage<GroupStorage>()};
   for (int64_t row = group.first(); row < rows; row += group.groups()) {
     const int64_t first = row * classes + group.member(), end = (row + 1) * classes;
@@ -75,6 +78,7 @@ __global__ void __launch_bounds__(kThreads)
 template <class T, bool kLog>
 __global__ void __launch_bounds__(kThreads)
     backward_columns_kernel(SoftmaxShape shape, const T* dy, const T* y, Policy policy, T* dx) {
+  begin_kernel();
   for (int64_t i = thread_of_grid(); i < shape.outer * shape.inner; i += threads_of_grid()) {
     const Split at = split(i, shape.inner);
     const int64_t first = at.quotient * shape.classes * shape.inner + at.remainder;

@@ -72,6 +72,7 @@ __device__ __forceinline__ void map_four(const F& f, T* y, int64_t count, bool w
 template <class F, class T, class... In>
 __global__ void __launch_bounds__(kThreads)
     map_kernel(int64_t n, bool whole, F f, Policy policy, T* y, const In*... x) {
+  begin_kernel();
   for (int64_t i = 4 * thread_of_grid(); i < n; i += 4 * threads_of_grid()) {
     map_four<F, T, In...>(f, y + i, n - i, whole, policy, load_four(x + i, n - i, whole)...);
   }

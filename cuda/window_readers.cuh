@@ -19,6 +19,7 @@ template <class T, WindowRole role>
 struct WindowReader {
   static constexpr bool kAlongK = role == WindowRole::pixels_by_taps;
   static constexpr bool kTapsFixed = role == WindowRole::taps_by_pixels;
+  static constexpr bool kLooksUp = true, kKeepsRunning = kTapsFixed;
   const T* data;  // of the group's first channel
   int h, w;
   int stride;  // from image column to column: the channels of all groups
@@ -57,6 +58,7 @@ struct WindowReader {
 template <class T>
 struct GradientTaps {
   static constexpr bool kAlongK = true;
+  static constexpr bool kLooksUp = false, kKeepsRunning = false;
   const T* data;  // of the group's first filter: (kh, kw, channels, filters)
   int64_t tap_stride, channel_stride;
   int channels, kernel_w;

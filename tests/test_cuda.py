@@ -415,12 +415,19 @@ def test_a_capture_leaves_the_stream_to_others():
     device, memory, stream, graph = (ctypes.c_void_p() for _ in range(4))
     call("open", 0, ctypes.byref(device))
     call("allocate", device, 16, ctypes.byref(memory))
-    call("begin_capture", device, ctypes.byref(stream))
     sent, back = np.arange(4, dtype=np.float32), np.zeros(4, np.float32)
-    call("copy_from_host", device, memory, sent.ctypes.data, 16)
-    call("copy_to_host", device, back.ctypes.data, memory, 16)
+
+    def copy():
+        call("copy_from_host", device, memory, sent.ctypes.data, 16)
+        call("copy_to_host", device, back.ctypes.data, memory, 16)
+
+    call("begin_capture", device, ctypes.byref(stream))
+    try:
+        with ThreadPoolExecutor(1) as other:  # the thread that captures may not wait for anything
+            other.submit(copy).result()
+    finally:
+        call("end_capture", device, ctypes.byref(graph))
     np.testing.assert_array_equal(back, sent)
-    call("end_capture", device, ctypes.byref(graph))
     call("zero", device, memory, 16)
     call("replay", device, graph)
     call("copy_to_host", device, back.ctypes.data, memory, 16)

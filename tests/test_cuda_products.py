@@ -96,10 +96,16 @@ def test_rounding_of_the_factors(rng, name, precision, bits):
 
 
 @needs_cuda
-def test_operands_rounded_once():
-    """What large products do, rounding their operands to bfloat16 before they multiply: here all that can."""
+@pytest.mark.parametrize(
+    ("precision", "warpgroups"), [("bfloat16", "always"), ("bfloat16", "never"), ("tf32", "always")]
+)
+def test_operands_rounded_once(precision, warpgroups):
+    """What large products do, rounding their operands before they multiply: here all that can.
+
+    By warpgroups, as on compute capability 9.0, and without, as before it."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "bfloat16 and not large"],
-        env={**os.environ, "NNX_CUDA_ROUND_ONCE": "always"}, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", f"{precision} and not large and not rounded_once"],
+        env={**os.environ, "NNX_CUDA_ROUND_ONCE": "always", "NNX_CUDA_WARPGROUPS": warpgroups},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

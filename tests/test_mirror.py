@@ -104,6 +104,16 @@ def test_kernels_know_no_tensors_and_ops_no_instruction_sets():
         assert not re.search(r"avx|NNX_ISA|cpu/simd|pybind11", path.read_text()), path
 
 
+def test_every_kernel_waits_for_what_came_before_it():
+    """Kernels are launched while the one before them ends; one without the wait would read what is not written yet."""
+    found = 0
+    for path in sorted((ROOT / "cuda").glob("*.cu*")):
+        for _, body in re.findall(r"__global__ ([^;{]*)\{(.{0,40})", path.read_text(), re.DOTALL):
+            found += 1
+            assert body.lstrip().startswith(("begin_kernel();", "}")), f"{path.name}: {body!r}"
+    assert found > 25
+
+
 def test_no_path_of_a_machine_is_named():
     pattern = re.compile(r"(?<![\w.])/(home|root|work|Users|opt|mnt)/\w|[A-Z]:\\\\")
     text = {".py", ".h", ".cpp", ".cu", ".cuh", ".md", ".toml", ".txt", ".yaml", ".yml", ".pyi", ""}

@@ -95,4 +95,37 @@ void complete_mma_bfloat16(void* const* lanes) {
   multiply(lanes, a, b);
 }
 
+// At once, where a GPU does it in the background: what writes over a slice that is still being multiplied
+// goes unseen.
+void complete_warpgroup(void* const* lanes) {
+  const auto& first = lane<WarpgroupLane>(lanes, 0);
+  const int depth = 32 / first.bytes;
+  // Element (row, k) of a tile, see swizzled_tile in portability.h.
+  const auto element = [&](const void* tile, bool along_k, int row, int k) {
+    const uintptr_t line = along_k ? row : row / 64 * 64 + k;
+    const uintptr_t in_line = (along_k ? k : row % 64) * first.bytes;
+    uintptr_t at = reinterpret_cast<uintptr_t>(tile) + line * 128 + in_line;
+    at ^= at / 128 % 8 * 16;
+    uint32_t bits = 0;
+    std::memcpy(&bits, reinterpret_cast<const void*>(at), first.bytes);
+    return as_float(first.bytes == 2 ? bits << 16 : bits & 0xffffe000u);
+  };
+  float a[16][16], b[128][16];
+  for (int k = 0; k < depth; ++k) {
+    for (int row = 0; row < 16; ++row)
+      a[row][k] = element(first.a, first.a_along_k, 16 * first.warp + row, k);
+    for (int column = 0; column < 128; ++column) b[column][k] = element(first.b, first.b_along_k, column, k);
+  }
+  for (int l = 0; l < 32; ++l) {
+    const auto& to = lane<WarpgroupLane>(lanes, l);
+    for (int v = 0; v < 64; ++v) {
+      const float* x = a[l / 4 + v / 2 % 2 * 8];
+      const float* y = b[v / 4 * 8 + l % 4 * 2 + v % 2];
+      float sum = to.add ? to.d[v] : 0.0f;
+      for (int k = 0; k < depth; ++k) sum += x[k] * y[k];
+      to.d[v] = sum;
+    }
+  }
+}
+
 }  // namespace nnx::emulator

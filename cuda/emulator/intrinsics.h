@@ -18,6 +18,8 @@ S& shared_storage() {
   return *static_cast<S*>(emulator::shared_memory(sizeof(S), alignof(S)));
 }
 
+inline void begin_kernel() {}
+
 inline void sync_block(NNX_SITE) { emulator::block_barrier({file, line}); }
 inline void sync_warp(NNX_SITE) {
   emulator::warp_collective(emulator::Kind::sync_warp, {file, line}, nullptr, [](void* const*) {});
@@ -108,6 +110,24 @@ inline void load_matrices_transposed(uint32_t (&r)[4], const void* row, NNX_SITE
   emulator::warp_collective(emulator::Kind::load_matrices, {file, line}, &argument,
                             emulator::complete_load_matrices);
 }
+
+inline constexpr bool kHasWarpgroups = true;
+template <bool kAAlongK, bool kBAlongK>
+void warpgroup_multiply_bfloat16(float (&d)[64], const void* a, const void* b, bool add, NNX_SITE) {
+  emulator::WarpgroupLane argument{d, a,        b,        add,
+                                   2, kAAlongK, kBAlongK, static_cast<int>(threadIdx.x) / 32 % 4};
+  emulator::warp_collective(emulator::Kind::mma, {file, line}, &argument, emulator::complete_warpgroup);
+}
+inline void warpgroup_multiply_tf32(float (&d)[64], const void* a, const void* b, bool add, NNX_SITE) {
+  emulator::WarpgroupLane argument{d, a, b, add, 4, true, true, static_cast<int>(threadIdx.x) / 32 % 4};
+  emulator::warp_collective(emulator::Kind::mma, {file, line}, &argument, emulator::complete_warpgroup);
+}
+inline void pin_sums(float (&)[64]) {}
+inline void warpgroup_begin() {}
+inline void warpgroup_commit() {}
+template <int Pending>
+void warpgroup_wait() {}
+inline void publish_to_warpgroups() {}
 
 using emulator::name_next_launch;
 

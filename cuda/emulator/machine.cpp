@@ -319,7 +319,9 @@ void* shared_memory(size_t bytes, size_t align) {
     fail("wants " + std::to_string(bytes) + " bytes of shared memory, was launched with " +
          std::to_string(machine.shared.size()));
   }
-  if (align > 128) fail("shared memory is aligned to 128 bytes, not to " + std::to_string(align));
+  if (align > kSharedAlignment)
+    fail("shared memory is aligned to " + std::to_string(kSharedAlignment) + " bytes, not to " +
+         std::to_string(align));
   return machine.shared.data();
 }
 

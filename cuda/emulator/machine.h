@@ -60,6 +60,16 @@ struct MmaLane {
 };
 void complete_mma_tf32(void* const* lanes);
 void complete_mma_bfloat16(void* const* lanes);
+// A warp's part of a warpgroup's product: 16 rows of it.
+struct WarpgroupLane {
+  float* d;
+  const void *a, *b;
+  bool add;
+  int bytes;  // of an element
+  bool a_along_k, b_along_k;
+  int warp;  // of the group's four
+};
+void complete_warpgroup(void* const* lanes);
 
 struct Launch {
   const char* name;

@@ -12,9 +12,9 @@ constexpr size_t kRedzone = 256;
 constexpr unsigned char kRedzoneByte = 0xa5;
 
 void SharedMemory::open(size_t bytes) {
-  if (space_.empty()) space_.resize(kMaxSharedBytes + 2 * kRedzone + 128);
+  if (space_.empty()) space_.resize(kMaxSharedBytes + 2 * kRedzone + kSharedAlignment);
   const auto at = reinterpret_cast<uintptr_t>(space_.data()) + kRedzone;
-  data_ = reinterpret_cast<unsigned char*>((at + 127) / 128 * 128);
+  data_ = reinterpret_cast<unsigned char*>((at + kSharedAlignment - 1) / kSharedAlignment * kSharedAlignment);
   size_ = bytes;
   std::memset(data_ - kRedzone, kRedzoneByte, kRedzone);
   std::memset(data_ + size_, kRedzoneByte, kRedzone);

@@ -7,7 +7,7 @@
 
 namespace nnx::emulator {
 
-// 128-aligned, between redzones. AddressSanitizer watches those itself, where there is one.
+// Aligned to kSharedAlignment, between redzones. AddressSanitizer watches those itself, where there is one.
 class SharedMemory {
  public:
   void open(size_t bytes);    // for a launch

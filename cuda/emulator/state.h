@@ -41,6 +41,6 @@ inline uint64_t next_random(uint64_t& state) {
   return z ^ z >> 31;
 }
 
-inline constexpr size_t kMaxSharedBytes = size_t{227} << 10;
+inline constexpr size_t kMaxSharedBytes = size_t{227} << 10, kSharedAlignment = 1024;
 
 }  // namespace nnx::emulator

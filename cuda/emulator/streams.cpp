@@ -148,6 +148,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (!known(stream)) return unknown_stream();
   if (stream != nullptr && stream->capture != nullptr)
     return set_error(cudaErrorStreamCaptureUnsupported, "cudaStreamSynchronize of a captured stream");
+  // Nor may the thread that captures wait for another stream, as the first GPU that these kernels saw had it.
+  if (capture_forbids())
+    return set_error(cudaErrorStreamCaptureUnsupported, "cudaStreamSynchronize in a capture");
   return run_stream(stream);
 }
 // Not done, and a step nearer.

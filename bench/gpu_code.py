@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import glob
 import os
 import re
 import shutil
@@ -119,27 +120,30 @@ def plugin_of_nnx() -> Path:
 # Reading
 
 
-def tool(name: str) -> str:
+def found(name: str) -> str | None:
     """A program of the toolkit: on the PATH, beside nvcc, or where the toolkit is usually put."""
     nvcc = os.environ.get("CUDACXX") or shutil.which("nvcc")
-    beside = str(Path(nvcc).resolve().parent) if nvcc else ""
-    found = shutil.which(
-        name, path=os.pathsep.join([os.environ.get("PATH", ""), beside, "/usr/local/cuda/bin"])
-    )
-    if found is None:
-        sys.exit(f"{name} of the CUDA toolkit was not found")
-    return found
+    places = [
+        os.environ.get("PATH", ""),
+        *([str(Path(nvcc).resolve().parent)] if nvcc else []),
+        "/usr/local/cuda/bin",
+        *sorted(glob.glob("/usr/local/cuda-*/bin"), reverse=True),
+    ]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+def tool(name: str) -> str:
+    """The same, where nothing goes on without it."""
+    return found(name) or sys.exit(f"{name} of the CUDA toolkit was not found")
 
 
 def compiler() -> str:
-    nvcc = (
-        os.environ.get("CUDACXX") or shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    )
+    nvcc = os.environ.get("CUDACXX") or found("nvcc")
     if not nvcc:
         return "unknown"
     said = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"release [^\n]*", said)
-    return f"nvcc, {found[0]}" if found else "unknown"
+    release = re.search(r"release [^\n]*", said)
+    return f"nvcc, {release[0]}" if release else "unknown"
 
 
 def dump(plugin: Path, architecture: str, what: str) -> str:

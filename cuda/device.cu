@@ -61,7 +61,6 @@ const Code& code() {
     const bool wanted = asked == nullptr || std::strcmp(asked, "never") != 0;
     cudaFuncAttributes attributes{};
     const cudaError_t error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(nothing));
-    cudaGetLastError();
     // Not the device's own: PTX for 7.5 runs on a GPU of 9.0 and is still code without what 9.0 has.
     const int architecture = error == cudaSuccess ? attributes.ptxVersion : 0;
     known = {device, architecture, NNX_CUDA_WARPGROUPS && architecture == 90 && wanted};
@@ -75,7 +74,6 @@ bool has_warpgroups() { return code().warpgroups; }
 bool launches_early() { return code().architecture >= 90; }
 
 PluginStatus fail(cudaError_t error, const char* what) {
-  cudaGetLastError();  // or the next launch, which asks for it, is blamed
   last_message = what;
   if (error != cudaErrorMemoryAllocation) {
     last_message += std::string(": ") + cudaGetErrorName(error) + ", " + cudaGetErrorString(error);
@@ -103,9 +101,7 @@ PluginStatus open(int32_t index, void** out) {
 
 int32_t enter(void* device) { return exchange_device(state_of(device).index); }
 
-void leave(void* device, int32_t before) {
-  if (before != state_of(device).index) cudaSetDevice(before);
-}
+void leave(void* device, int32_t before) { restore_device(state_of(device).index, before); }
 
 PluginStatus allocate(void* device, size_t bytes, void** data) {
   const Current current(state_of(device).index);
@@ -127,11 +123,10 @@ PluginStatus empty_cache(void* device) {
   return state_of(device).pool.empty();
 }
 
-static PluginStatus transfer(void* device, void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
-                             bool wait) {
+// Of the current device.
+static PluginStatus transfer(const DeviceState& state, void* to, const void* from, size_t bytes,
+                             cudaMemcpyKind kind, bool wait) {
   if (bytes == 0) return PluginStatus::ok;
-  const DeviceState& state = state_of(device);
-  const Current current(state.index);
   cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, state.stream);
   if (error == cudaSuccess && wait) error = cudaStreamSynchronize(state.stream);
   return checked(error, "copying memory");
@@ -142,13 +137,15 @@ PluginStatus copy_from_host(void* device, void* to, const void* from, size_t byt
   const Current current(state.index);
   cudaError_t error = cudaSuccess;
   if (state.uploads.take(state, to, from, bytes, &error)) return checked(error, "copying memory");
-  return transfer(device, to, from, bytes, cudaMemcpyHostToDevice, true);
+  return transfer(state, to, from, bytes, cudaMemcpyHostToDevice, true);
 }
 PluginStatus copy_to_host(void* device, void* to, const void* from, size_t bytes) {
-  return transfer(device, to, from, bytes, cudaMemcpyDeviceToHost, true);
+  const Current current(state_of(device).index);
+  return transfer(state_of(device), to, from, bytes, cudaMemcpyDeviceToHost, true);
 }
 PluginStatus copy(void* device, void* to, const void* from, size_t bytes) {
-  return transfer(device, to, from, bytes, cudaMemcpyDeviceToDevice, false);
+  const Current current(state_of(device).index);
+  return transfer(state_of(device), to, from, bytes, cudaMemcpyDeviceToDevice, false);
 }
 
 PluginStatus zero(void* device, void* data, size_t bytes) {
@@ -177,7 +174,6 @@ void deallocate_host(void* device, void* data) {
   const Current current(state.index);
   cudaStreamSynchronize(state.copies);  // it may still be read
   cudaFreeHost(data);
-  cudaGetLastError();
 }
 
 PluginStatus stage(void* device, void* to, const void* from, size_t bytes) {
@@ -226,7 +222,6 @@ PluginStatus replay(void* device, void* graph) {
 void destroy_graph(void* device, void* graph) {
   const Current current(state_of(device).index);
   cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
-  cudaGetLastError();
 }
 
 void context(void* device, Context* context) {

@@ -14,8 +14,7 @@
 
 namespace nnx::cuda {
 
-// Remembers what failed for the calling thread, and clears the runtime's own note of it: the next launch
-// would take it for its own.
+// Remembers what failed for the calling thread.
 PluginStatus fail(cudaError_t error, const char* what);
 inline PluginStatus checked(cudaError_t error, const char* what) {
   return error == cudaSuccess ? PluginStatus::ok : fail(error, what);
@@ -29,13 +28,15 @@ inline int exchange_device(int index) {
   return before;
 }
 
+inline void restore_device(int index, int before) {
+  if (before != index) cudaSetDevice(before);
+}
+
 // The same for the length of a scope.
 class Current {
  public:
   explicit Current(int index) : before_(exchange_device(index)), index_(index) {}
-  ~Current() {
-    if (before_ != index_) cudaSetDevice(before_);
-  }
+  ~Current() { restore_device(index_, before_); }
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
 

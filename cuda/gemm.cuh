@@ -158,15 +158,20 @@ struct SimtTileOf<TileKind::slim> : SimtTile<1, 1, 4, 8, 4, 4, 64, 3, 4> {};
 // Correct rather than fast.
 using DoubleTile = SimtTile<2, 2, 1, 4, 8, 4, 16, 2, 2>;
 
-template <class Loop, class Pass, class T>
+// The plan and the kernel mean the same tile by its kind.
+template <TileKind kind, class Loop, class Pass, class T>
 void launch_multiply(Context& context, const Pass& pass, const Cut<T>& cut) {
+  constexpr TileCost cost = cost_of(kind);
+  static_assert(sizeof(T) == 8 || (cost.rows == Loop::kRows && cost.columns == Loop::kColumns &&
+                                   cost.depth == Loop::kDepth && cost.threads == Loop::kThreads));
   const uint32_t blocks = cut.tiles_m * cut.tiles_n * cut.splits * cut.groups;
   launch(context, pass.name, multiply<Loop, Pass>, dim3(blocks), dim3(Loop::kThreads),
          sizeof(typename Loop::Shared), pass, cut);
 }
 
-template <class Type_>
+template <TileKind kind_, class Type_>
 struct Kind {
+  static constexpr TileKind kind = kind_;
   using Type = Type_;
 };
 
@@ -219,35 +224,37 @@ void multiply_all(Context& context, const Pass& pass) {
   using A = typename Pass::A;
   using B = typename Pass::B;
   constexpr bool kSums = Pass::kColumnSums;
-  multiply_cut<T>(context, pass, Tiles<T, precision, kSpecial>::kAll, context.workspace,
-                  [&](TileKind tile, const Cut<T>& cut) {
-                    const auto run = [&](auto loop) {
-                      launch_multiply<typename decltype(loop)::Type>(context, pass, cut);
-                    };
-                    if constexpr (sizeof(T) == 8) {
-                      run(Kind<SimtLoop<T, DoubleTile, A, B, kSums>>{});
-                    } else if constexpr (precision == Precision::strict) {
-                      if (tile == TileKind::large) {
-                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
-                      } else if (tile == TileKind::tall) {
-                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::tall>, A, B, kSums>>{});
-                      } else if (tile == TileKind::medium) {
-                        run(Kind<SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
-                      } else {
-                        run(Kind<SimtLoop<T, SimtTileOf<kSpecial>, A, B, kSums>>{});
-                      }
-                    } else {
-                      using Format =
-                          std::conditional_t<precision == Precision::tf32, Tf32Format, Bfloat16Format>;
-                      if (tile == TileKind::tensor_large) {
-                        run(Kind<TensorLoop<Format, TensorTile<4, 2, 64, 64, 1>, A, B, kSums>>{});
-                      } else if (tile == TileKind::tensor_medium) {
-                        run(Kind<TensorLoop<Format, TensorTile<2, 2, 64, 32, 3>, A, B, kSums>>{});
-                      } else {
-                        run(Kind<TensorLoop<Format, TensorTile<2, 2, 32, 16, 6>, A, B, kSums>>{});
-                      }
-                    }
-                  });
+  multiply_cut<T>(
+      context, pass, Tiles<T, precision, kSpecial>::kAll, context.workspace,
+      [&](TileKind tile, const Cut<T>& cut) {
+        const auto run = [&](auto loop) {
+          using Found = decltype(loop);
+          launch_multiply<Found::kind, typename Found::Type>(context, pass, cut);
+        };
+        if constexpr (sizeof(T) == 8) {
+          run(Kind<TileKind::medium, SimtLoop<T, DoubleTile, A, B, kSums>>{});
+        } else if constexpr (precision == Precision::strict) {
+          if (tile == TileKind::large) {
+            run(Kind<TileKind::large, SimtLoop<T, SimtTileOf<TileKind::large>, A, B, kSums>>{});
+          } else if (tile == TileKind::tall) {
+            run(Kind<TileKind::tall, SimtLoop<T, SimtTileOf<TileKind::tall>, A, B, kSums>>{});
+          } else if (tile == TileKind::medium) {
+            run(Kind<TileKind::medium, SimtLoop<T, SimtTileOf<TileKind::medium>, A, B, kSums>>{});
+          } else {
+            run(Kind<kSpecial, SimtLoop<T, SimtTileOf<kSpecial>, A, B, kSums>>{});
+          }
+        } else {
+          using Format = std::conditional_t<precision == Precision::tf32, Tf32Format, Bfloat16Format>;
+          if (tile == TileKind::tensor_large) {
+            run(Kind<TileKind::tensor_large, TensorLoop<Format, TensorTile<4, 2, 64, 64, 1>, A, B, kSums>>{});
+          } else if (tile == TileKind::tensor_medium) {
+            run(Kind<TileKind::tensor_medium,
+                     TensorLoop<Format, TensorTile<2, 2, 64, 32, 3>, A, B, kSums>>{});
+          } else {
+            run(Kind<TileKind::tensor_small, TensorLoop<Format, TensorTile<2, 2, 32, 16, 6>, A, B, kSums>>{});
+          }
+        }
+      });
 }
 
 inline constexpr TileKind kRoundedTiles[2] = {TileKind::rounded_large, TileKind::rounded_medium};
@@ -265,9 +272,11 @@ void multiply_rounded(Context& context, const Pass& pass, void* partial) {
   using B = typename Pass::B;
   multiply_cut<float>(context, pass, kRoundedTiles, partial, [&](TileKind tile, const Cut<float>& cut) {
     if (tile == TileKind::rounded_large) {
-      launch_multiply<RoundedLoop<TensorTile<4, 2, 64, 64, 1, 32>, A, B>>(context, pass, cut);
+      launch_multiply<TileKind::rounded_large, RoundedLoop<TensorTile<4, 2, 64, 64, 1, 32>, A, B>>(context,
+                                                                                                   pass, cut);
     } else {
-      launch_multiply<RoundedLoop<TensorTile<2, 2, 64, 64, 2, 32>, A, B>>(context, pass, cut);
+      launch_multiply<TileKind::rounded_medium, RoundedLoop<TensorTile<2, 2, 64, 64, 2, 32>, A, B>>(
+          context, pass, cut);
     }
   });
 }
@@ -277,9 +286,11 @@ void multiply_by_warpgroups(Context& context, const Pass& pass, void* partial) {
   using B = typename Pass::B;
   multiply_cut<float>(context, pass, kWarpgroupTiles<S>, partial, [&](TileKind tile, const Cut<float>& cut) {
     if (tile == kWarpgroupTiles<S>[0]) {
-      launch_multiply<WarpgroupLoop<WarpgroupTile<2, 4, 1>, S, A, B>>(context, pass, cut);
+      launch_multiply<kWarpgroupTiles<S>[0], WarpgroupLoop<WarpgroupTile<2, 4, 1>, S, A, B>>(context, pass,
+                                                                                             cut);
     } else {
-      launch_multiply<WarpgroupLoop<WarpgroupTile<1, 3, 2>, S, A, B>>(context, pass, cut);
+      launch_multiply<kWarpgroupTiles<S>[1], WarpgroupLoop<WarpgroupTile<1, 3, 2>, S, A, B>>(context, pass,
+                                                                                             cut);
     }
   });
 }

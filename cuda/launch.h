@@ -23,14 +23,11 @@ void launch(Context& context, const char* name, void (*kernel)(P...), dim3 grid,
     const cudaError_t error =
         cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                              cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
-    if (error != cudaSuccess) {
-      cudaGetLastError();  // or the next launch is blamed too
-      return report_error(error, name);
-    }
+    if (error != cudaSuccess) return report_error(error, name);
   }
   name_next_launch(name);
-  launch_kernel(kernel, grid, block, shared_bytes, stream_of(context), static_cast<A&&>(arguments)...);
-  const cudaError_t error = cudaGetLastError();
+  const cudaError_t error =
+      launch_kernel(kernel, grid, block, shared_bytes, stream_of(context), static_cast<A&&>(arguments)...);
   if (error != cudaSuccess) report_error(error, name);
 }
 

@@ -45,12 +45,10 @@ PluginStatus Pool::allocate(size_t bytes, void** data) {
   } else {
     cudaError_t error = cudaMalloc(data, size);
     if (error == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
       release_locked();
       error = cudaMalloc(data, size);
     }
     if (error != cudaSuccess) {
-      cudaGetLastError();
       if (error != cudaErrorMemoryAllocation) return fail(error, "cudaMalloc");
       size_t free = 0, total = 0;
       cudaMemGetInfo(&free, &total);
@@ -83,7 +81,6 @@ void Pool::release_locked() {
     cudaFree(data);  // waits for the kernels that read it
     sizes_.erase(data);
   }
-  cudaGetLastError();
   cached_.clear();
   cached_bytes_ = 0;
 }

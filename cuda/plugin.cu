@@ -22,7 +22,6 @@ PluginProbe probe() {
   cudaDriverGetVersion(&probe.driver_version);
   cudaRuntimeGetVersion(&probe.runtime_version);
   const cudaError_t error = cudaGetDeviceCount(&probe.devices);
-  cudaGetLastError();
   if (error == cudaSuccess && probe.devices > 0) {
     probe.state = PluginState::ready;
   } else if (error == cudaErrorInsufficientDriver) {
@@ -48,7 +47,6 @@ PluginStatus describe(int32_t index, PluginDevice* out) {
   const Current current(index);
   cudaFuncAttributes attributes;
   const cudaError_t error = cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(nothing));
-  cudaGetLastError();
   const bool none = error == cudaErrorNoKernelImageForDevice || error == cudaErrorInvalidDeviceFunction;
   // Not the device's own: PTX for 7.5 runs on a GPU of 8.6 and is still code without tensor cores.
   out->code = none ? 0 : attributes.ptxVersion;

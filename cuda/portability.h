@@ -259,10 +259,11 @@ inline void name_next_launch(const char*) {}
 // Whether the code for the current device has begin_kernel's wait (device.cu).
 bool launches_early();
 
-// Where it has, without a wait for the kernel before it.
+// Where it has, without a wait for the kernel before it. The launch's own error: the runtime's note of the
+// last one may be of another call.
 template <class... P, class... A>
-inline void launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
-                          cudaStream_t stream, A&&... arguments) {
+inline cudaError_t launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+                                 cudaStream_t stream, A&&... arguments) {
   cudaLaunchAttribute early{};
   early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   early.val.programmaticStreamSerializationAllowed = 1;
@@ -270,7 +271,7 @@ inline void launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t sh
   config.gridDim = grid, config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes, config.stream = stream;
   config.attrs = &early, config.numAttrs = launches_early() ? 1 : 0;
-  cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+  return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
 }  // namespace nnx::cuda

@@ -23,7 +23,6 @@ constexpr unsigned kMostThreads = 6;
 bool is_page_locked(const void* memory) {
   cudaPointerAttributes attributes;
   const cudaError_t error = cudaPointerGetAttributes(&attributes, memory);
-  cudaGetLastError();
   return error == cudaSuccess && attributes.type != cudaMemoryTypeUnregistered;
 }
 
@@ -65,7 +64,6 @@ bool Uploads::prepare() {
   void* memory = nullptr;
   cudaError_t error = cudaMallocHost(&memory, 2 * kMostThreads * kPiece);
   if (error != cudaSuccess) {
-    cudaGetLastError();
     return false;
   }
   Buffers all[kMostThreads] = {};
@@ -85,7 +83,6 @@ bool Uploads::prepare() {
     }
   }
   cudaFreeHost(memory);
-  cudaGetLastError();
   return false;
 }
 

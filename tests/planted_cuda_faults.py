@@ -171,6 +171,5 @@ CUDA_FAULTS = [
           "PluginState::no_driver", "an old driver taken for none", CHAIN),
     fault("device.cu", "return exchange_device(state_of(device).index);", "return state_of(device).index;",
           "kernels launched while another device is current", MODELS),
-    fault("device.cu", "  cudaGetLastError();  // or the next launch, which asks for it, is blamed\n", "",
-          "a launch blamed for an allocation that failed", MODELS),
+    fault("launch.h", "if (error != cudaSuccess) report_error(error, name);\n}", "(void)error;\n}", "a launch that failed and is not told", MODELS, CHAIN),
 ]  # fmt: skip

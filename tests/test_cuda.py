@@ -279,7 +279,7 @@ def test_data_that_does_not_fit_passes_through_in_windows(rng):
     x, y = draw(rng, (20_250, 20)), rng.integers(0, 5, 20_250)
     weight = rng.uniform(0.5, 2, len(x)).astype(np.float32)
 
-    def run(limit, fails=0):
+    def run(limit):
         gc.collect()
         model = LAYERS["mlp"][1]()
         model.compile("sgd", "cross_entropy", metrics=["accuracy"], device="cuda", seed=3)
@@ -289,24 +289,17 @@ def test_data_that_does_not_fit_passes_through_in_windows(rng):
         used, bytes_of_data = stats["total"] - stats["free"], x.nbytes + y.nbytes + weight.nbytes
         assert bytes_of_data > 1.5 * limit or limit > 1 << 30
         emulator().nnx_emulator_memory(used + limit)
-        emulator().nnx_emulator_fail_allocation(fails, 1)
         try:
             history = model.fit(x, y, batch_size=500, epochs=2, verbose=0, sample_weight=weight)
             return model.get_weights(), history.history["accuracy"], model.predict(x, batch_size=500)
         finally:
             emulator().nnx_emulator_memory(2 << 30)
-            emulator().nnx_emulator_fail_allocation(0, 0)
 
     weights_a, accuracy_a, outputs_a = run(2 << 30)
     weights_b, accuracy_b, outputs_b = run(1 << 20)
     assert accuracy_a == accuracy_b
     assert all(same_bits(a, b) for a, b in zip(weights_a, weights_b, strict=True))
     assert same_bits(outputs_a, outputs_b)
-    # Nor does an allocation that fails on the way, in locked host memory say, trouble what comes after it.
-    for fails in (7, 11):
-        weights_c, _, outputs_c = run(1 << 20, fails)
-        assert all(same_bits(a, c) for a, c in zip(weights_a, weights_c, strict=True)), fails
-        assert same_bits(outputs_a, outputs_c), fails
 
 
 @emulated_only

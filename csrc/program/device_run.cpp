@@ -123,25 +123,6 @@ class Locked {
   char* data_;
 };
 
-// At the end of a scope, however it ends, nothing is on its way to the device any more.
-class Settled {
- public:
-  explicit Settled(Device& device) : device_(device) {}
-  ~Settled() {
-    try {
-      device_.await_staged();
-      device_.synchronize();
-    } catch (...) {
-      return;  // the device has failed, and whoever asks next is told
-    }
-  }
-  Settled(const Settled&) = delete;
-  Settled& operator=(const Settled&) = delete;
-
- private:
-  Device& device_;
-};
-
 // One array on its way: rows picked on the host into locked memory, then copied beside the kernels.
 struct Stream {
   const void* from;
@@ -207,7 +188,6 @@ void DeviceRun::run_in_windows() {
     ys[slot] = y.fill(device_, slot, begin, rows, host_feed_.order);
     weights[slot] = weight.fill(device_, slot, begin, rows, host_feed_.order);
   };
-  const Settled settled(device_);  // before the locked memory goes back
   int slot = 0;
   fill(slot, 0);
   for (int64_t begin = 0; begin < host_feed_.rows && !ended_; begin += most, slot ^= 1) {

@@ -133,13 +133,15 @@ using emulator::name_next_launch;
 
 // The arguments are copied now; each thread gets its own.
 template <class... P, class... A>
-void launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
-                   A&&... arguments) {
+cudaError_t launch_kernel(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+                          cudaStream_t stream, A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A));
+  cudaGetLastError();
   emulator::launch({nullptr, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes}, stream,
                    [kernel, copies = std::tuple<P...>(static_cast<P>(std::forward<A>(arguments))...)] {
                      std::apply(kernel, copies);
                    });
+  return cudaPeekAtLastError();
 }
 
 }  // namespace nnx::cuda

@@ -24,7 +24,7 @@ def learners(
         "PyTorch loader": _Loop(workload, images, rate, precision, place).with_loader(0),
         "PyTorch on GPU": _Loop(workload, images, rate, precision, place).resident(x, y),
     }
-    if not options.dry_run:
+    if options.workers > 0 and not options.dry_run:
         loop = _Loop(workload, images, rate, precision, place)
         found[f"PyTorch loader, {options.workers} workers"] = loop.with_loader(options.workers)
     if place.type == "cuda":

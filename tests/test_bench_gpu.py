@@ -59,8 +59,59 @@ def test_kernels_agree_with_their_definitions():
     rows = ("dense 5", "conv2d plain", "losses", "norms", "MLP, SGD, float32")
     code, output = run(sys.executable, ROOT / "bench/gpu_kernels.py", "--dry-run", "--rows", *rows)
     assert code == 0, output
-    assert output.count("ok ") == 9
+    assert output.count("ok      ") == 17
     assert "0 failed" in output
+
+
+def test_a_wrong_result_is_told_so_that_it_can_be_found_elsewhere():
+    """The call, its arguments, the first wrong element; the family's other checks are left out, others go on."""
+    program = """
+import sys
+
+sys.path.insert(0, "bench")
+import gpu_kernels
+import nnx
+
+real = nnx.ops.dense
+def dense(x, w, b=None, activation=None):
+    y = nnx.tensor(real(x, w, b, activation).numpy())
+    if y.shape == (5, 129):
+        values = y.numpy().copy()
+        values[3, 128] += 1
+        y = nnx.tensor(values)
+    return y
+nnx.ops.dense = dense
+gpu_kernels.main()
+"""
+    rows = ("--device", "cpu", "--dry-run", "--rows", "dense", "elementwise")
+    code, output = run(sys.executable, "-c", program, *rows)
+    assert code == 1, output
+    assert "FAILED  dense 5 x 3 x 129, float32, integers: AssertionError: result 0 of 7" in output
+    assert "1 of 645 elements of shape (5, 129) are off\n    at (3, 128): expected " in output
+    assert "in dense(activation='gelu') of\n      float32 (5, 3): " in output
+    assert "what is left of the family 'dense' is left out" in output
+    assert "dense 130" not in output
+    assert output.count("ok      elementwise") == 4
+
+
+def test_a_check_that_hangs_is_left_for_the_others(tmp_path):
+    program = """
+import sys, time
+
+sys.path.insert(0, "bench")
+import gpu_cases, gpu_kernels
+
+gpu_cases.CASES["softmax"] = lambda ops, draw: time.sleep(100)
+gpu_kernels.main()
+"""
+    path = tmp_path / "hanging.py"
+    path.write_text(program)
+    rows = ("--device", "cpu", "--dry-run", "--hang", "2", "--rows", "softmax", "elementwise")
+    code, output = run(sys.executable, path, *rows)
+    assert code == 1, output
+    assert "FAILED  softmax, float32, integers: nothing came back within 2 s" in output
+    assert output.count("ok      elementwise") == 4
+    assert "4 ok, 1 failed" in output
 
 
 def test_kernels_of_a_trace_are_counted_per_step():

@@ -163,9 +163,30 @@ static void gather_rows(Context& context, int64_t rows, int64_t cols, DType from
   });
 }
 
-static void gather_labels(Context& context, int64_t rows, DType from_type, const void* from,
-                          const int64_t* order, Live<int64_t> first, int32_t* to) {
-  gather_rows<int32_t>(context, rows, 1, from_type, from, order, first, to);
+template <class From>
+static void gather_labels_of(Context& context, int64_t rows, int64_t classes, const volatile From* from,
+                             const int64_t* order, int64_t start, int32_t* to, LabelFault* fault) {
+  for_ranges(context, rows, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t label = from[order != nullptr ? order[start + r] : start + r];
+      const bool known = label >= 0 && label < classes;
+      to[r] = known ? static_cast<int32_t>(label) : 0;
+      if (!known) {
+        __atomic_store_n(&fault->label, label, __ATOMIC_RELAXED);
+        __atomic_store_n(&fault->found, 1, __ATOMIC_RELAXED);
+      }
+    }
+  });
+}
+
+static void gather_labels(Context& context, int64_t rows, int64_t classes, DType from_type, const void* from,
+                          const int64_t* order, Live<int64_t> first, int32_t* to, LabelFault* fault) {
+  const auto run = [&](const auto* labels) {
+    gather_labels_of(context, rows, classes, labels, order, value_of(first), to, fault);
+  };
+  if (from_type == DType::int64) return run(static_cast<const int64_t*>(from));
+  if (from_type == DType::uint8) return run(static_cast<const uint8_t*>(from));
+  run(static_cast<const int32_t*>(from));
 }
 
 template <class T>

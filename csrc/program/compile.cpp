@@ -22,6 +22,11 @@ void Compiler<T>::compile() {
   lower();
   if (training_) mark_gradients();
   emit_input();
+  if (program_.options_.loss) {
+    const Shape& shape = graph_.node(loss_node_).shape;
+    if (shape.rank() < 1) bad_value("program", "loss", "an output with an axis of its own", shape);
+    emit_labels();
+  }
   for (Op& op : ops_) emit_forward(op);
   if (program_.options_.loss) {
     emit_targets();

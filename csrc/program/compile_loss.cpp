@@ -5,6 +5,23 @@
 
 namespace nnx::program {
 
+// Labels come before the forward pass, which changes a batch norm's statistics: one that is no class ends the
+// run with nothing changed.
+template <class T>
+void Compiler<T>::emit_labels() {
+  if (program_.options_.loss->targets != Targets::labels) return;
+  Program* const program = &program_;
+  const int64_t classes = graph_.node(loss_node_).shape.back();
+  target_buffer_ = buffer_of(1, sizeof(int32_t));
+  const Ref<int32_t> labels = program_.memory_.template ref<int32_t>(target_buffer_);
+  emit(Phase::labels, "targets", {target_buffer_},
+       [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
+         const Feed& feed = program->feed_;
+         gather(context, n, classes, feed.y_type, feed.y, feed.order, program->first_row(), labels,
+                &program->state_->fault);
+       });
+}
+
 template <class T>
 void Compiler<T>::emit_targets() {
   const LossSpec& loss = *program_.options_.loss;
@@ -20,16 +37,7 @@ void Compiler<T>::emit_targets() {
          gather(context, n, 1, dtype_of<T>, from, program->feed_.order, program->first_row(), weight);
        });
 
-  if (loss.targets == Targets::labels) {
-    target_buffer_ = buffer_of(1, sizeof(int32_t));
-    const Ref<int32_t> labels = program_.memory_.template ref<int32_t>(target_buffer_);
-    emit(Phase::targets, "targets", {target_buffer_},
-         [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
-           const Feed& feed = program->feed_;
-           gather(context, n, feed.y_type, feed.y, feed.order, program->first_row(), labels);
-         });
-    return;
-  }
+  if (loss.targets == Targets::labels) return;
   const int64_t columns = value(loss_value_).elements;
   target_buffer_ = buffer_of(columns);
   const Ref<T> targets = ref(target_buffer_);

@@ -76,6 +76,7 @@ class Compiler {
   void emit_elementwise(const Op& op);
 
   // compile_loss.cpp
+  void emit_labels();
   void emit_targets();
   void emit_loss();
   void emit_loss_kernel();

@@ -128,6 +128,8 @@ class Compiler {
       std::function<void(Context&, int64_t n, const SgdRule&, SgdTarget<T> w, SgdTarget<T> b)> kernel);
   void emit_finished_updates(const Op& op);
   void emit_parameter_update(int parameter);
+  template <class F>
+  void for_trainable_runs(const F& body);
   void emit_update();
 
   // Appends a step. `uses`: the buffers it reads or writes.

@@ -162,7 +162,7 @@ class _Training:
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None
         batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
-        traced = sources.graph_for(model, part.x.shape[1:], training=True)
+        traced = sources.graph_for(model, part.x.shape[1:])
         program = programs.for_targets(model, "train", traced, batch, part.kind)
         what = programs.setting(model, traced, part.kind)
         steps = math.ceil(part.samples / batch)
@@ -279,7 +279,7 @@ def train_step(model: Model, x: Any, y: Any, sample_weight: npt.ArrayLike | None
     """One step on one batch; see `Model.train_step`."""
     optimizer = _expect_compiled(model)
     part = sources.arrays(model, x, y, sample_weight)
-    traced = sources.graph_for(model, part.x.shape[1:], training=True)
+    traced = sources.graph_for(model, part.x.shape[1:])
     program = programs.for_targets(model, "train", traced, part.samples, part.kind)
     rate = float(optimizer.rates(1, model.epoch)[0])
     loss = program.train_step(part.x, part.y, part.weight, rate, optimizer.iterations)

@@ -58,7 +58,7 @@ Specification describe(const Graph& graph, int id) {
   result["shape"] = to_tuple(node.shape);
   result["inputs"] = values;
   result["parameters"] = parameters;
-  result["flops"] = static_cast<int64_t>(graph.flops(id));
+  result["flops"] = whole(graph.flops(id));
   return {result};
 }
 

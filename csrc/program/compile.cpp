@@ -254,6 +254,8 @@ void Compiler<T>::count_flops() {
 
 template <class T>
 void Compiler<T>::finish() {
+  program_.memory_.lay_out();
+  if (program_.options_.describe) return;
   program_.memory_.allocate(parameters_.device());
   int64_t sums = 0;
   for (const int64_t size : program_.metric_sizes_) sums += size;

@@ -44,6 +44,7 @@ void Compiler<T>::emit_dense(const Op& op) {
 
 template <class T>
 Conv2dShape Compiler<T>::conv2d_shape_of(const Op& op) const {
+  expect_batch(op.node->elements());  // of one computed with its pool, too, which no buffer holds
   return ops::conv2d_shape("conv2d", input_shape(op).with_leading(program_.options_.max_batch),
                            graph_.node(op.node->inputs[1]).shape, op.node->conv2d);
 }

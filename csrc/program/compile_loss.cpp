@@ -1,4 +1,5 @@
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "program/compiler.h"
@@ -12,6 +13,8 @@ void Compiler<T>::emit_labels() {
   if (program_.options_.loss->targets != Targets::labels) return;
   Program* const program = &program_;
   const int64_t classes = graph_.node(loss_node_).shape.back();
+  if (classes > std::numeric_limits<int32_t>::max())
+    bad_value("program", "loss", "fewer than 2^31 classes", classes);
   target_buffer_ = buffer_of(1, sizeof(int32_t));
   const Ref<int32_t> labels = program_.memory_.template ref<int32_t>(target_buffer_);
   emit(Phase::labels, "targets", {target_buffer_},
@@ -149,9 +152,10 @@ void Compiler<T>::emit_metrics() {
         });
         break;
       case MetricKind::confusion:
-        append(classes * classes, [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), to);
-        });
+        append(expect_bytes("confusion", {classes, classes}),
+               [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
+                 kernel(context, n * rows, classes, y, class_targets(), to);
+               });
         break;
       case MetricKind::binary:
         append(1, [=, kernel = table_.loss.count_binary](Context& context, int64_t n) {

@@ -35,6 +35,7 @@ std::vector<int> Compiler<T>::trained_by(const Op& op) const {
 template <class T>
 Ref<T> Compiler<T>::slot_ref(int parameter, Slot slot) {
   if (slot == Slot::gradient) program_.keeps_gradients_ = true;
+  if (program_.options_.describe) return {};
   program_.parameter_cells_.push_back(parameters_.view(parameter, slot).raw());
   return {&program_.parameter_cells_.back()};
 }
@@ -144,6 +145,7 @@ void Compiler<T>::emit_update() {
     return;
   }
   const auto cell = [&](Slot slot) -> Ref<T> {
+    if (program_.options_.describe) return {};
     program_.parameter_cells_.push_back(parameters_.slot(slot).raw());
     return {&program_.parameter_cells_.back()};
   };

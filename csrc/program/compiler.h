@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/size.h"
 #include "program/program.h"
 
 namespace nnx::program {
@@ -150,7 +151,15 @@ class Compiler {
   }
 
   int buffer_of(int64_t elements, size_t element_size = sizeof(T)) {
-    return program_.memory_.add(elements * program_.options_.max_batch * static_cast<int64_t>(element_size));
+    return program_.memory_.add(expect_batch(elements, element_size));
+  }
+  // The bytes of an array of that many elements per sample. What is only described may be larger than what
+  // can be, as long as kernels can reckon with it.
+  int64_t expect_batch(int64_t elements, size_t element_size = sizeof(T)) const {
+    constexpr int64_t kMostDescribed = kMostBytes << 8;
+    return expect_bytes("program",
+                        {elements, program_.options_.max_batch, static_cast<int64_t>(element_size)},
+                        program_.options_.describe ? kMostDescribed : kMostBytes);
   }
   Ref<T> ref(int buffer) const { return buffer < 0 ? Ref<T>{} : program_.memory_.ref<T>(buffer); }
   Ref<T> value_ref(int value) const { return ref(values_[static_cast<size_t>(value)].buffer); }

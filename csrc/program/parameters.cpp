@@ -1,6 +1,7 @@
 #include "program/parameters.h"
 
 #include "core/error.h"
+#include "core/size.h"
 
 namespace nnx::program {
 namespace {
@@ -23,6 +24,7 @@ Parameters::Parameters(std::vector<ParameterEntry> entries, DType dtype, DeviceI
   for (const bool trainable : {true, false}) {
     for (ParameterEntry& entry : entries_) {
       if (entry.trainable != trainable) continue;
+      expect_bytes(entry.name.c_str(), {entry.shape.elements(), static_cast<int64_t>(size_of(dtype))});
       const int64_t elements = padded(entry.shape.elements());
       entry.offset = elements_;
       elements_ += elements;

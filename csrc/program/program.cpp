@@ -221,6 +221,7 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   if (user_.load() == std::this_thread::get_id()) {
     throw ValueError("program: a callback may not run the program that called it");
   }
+  if (options_.describe) bad_value("program", "describe", "False for a program that runs", "True");
   const std::lock_guard<std::mutex> lock(in_use_);
   const Use use(user_);
   if (batch_size < 1 || batch_size > options_.max_batch) {

@@ -58,6 +58,7 @@ struct ProgramOptions {
   std::vector<MetricSpec> metrics;
   uint64_t seed = 0;
   Precision precision = Precision::strict;
+  bool describe = false;  // only asked for its numbers: allocates nothing and cannot run
 };
 
 // The arrays a run reads; their shapes and labels have been checked. They lie on the host, or, where

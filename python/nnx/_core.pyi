@@ -358,6 +358,7 @@ class Program:
         metrics: list[dict[str, Any]] = ...,
         seed: int = 0,
         precision: str = "strict",
+        describe: bool = False,
     ) -> None: ...
     def train_epoch(
         self,

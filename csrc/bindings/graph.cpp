@@ -245,6 +245,8 @@ void add_parameters(py::module_& m) {
 void init_graph(py::module_& m) {
   add_graph(m);
   add_parameters(m);
+  refuse_unmade<Graph>();
+  refuse_unmade<Parameters>();
 }
 
 }  // namespace nnx::bindings

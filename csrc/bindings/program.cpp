@@ -282,6 +282,7 @@ void init_program(py::module_& m) {
       .def_property_readonly("flops_forward", [](const Program& p) { return whole(p.flops_forward()); })
       .def_property_readonly("flops_training", [](const Program& p) { return whole(p.flops_training()); })
       .def("memory", &memory, "Bytes: parameters, gradients, optimizer, activations, workspace.");
+  refuse_unmade<Program>();
 }
 
 }  // namespace nnx::bindings

@@ -221,7 +221,7 @@ FAULTS = [
     fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),
     fault("elementwise.cpp", "return load_some(x + i, lanes) * by;", "return load_some(x + i, lanes) * (by + 1);", "wrong factor", GRADIENTS),
-    fault("elementwise.cpp", "(order != nullptr ? order[start + r] : start + r) * cols", "r * cols", "order of rows ignored", TRAINING),
+    fault("gather.h", "(order != nullptr ? order[start + r] : start + r) * cols", "r * cols", "order of rows ignored", TRAINING),
     fault("elementwise.cpp", "T* target = to + r * shape.to_stride;", "T* target = to + r * shape.from_stride;", "strides of a concatenation mixed up"),
     fault("elementwise.cpp", "load_some(dy + at, lanes) / load_some(v[0] + c, lanes), lanes, policy);",
           "load_some(dy + at, lanes) * load_some(v[0] + c, lanes), lanes, policy);", "gradient of a normalisation inverted", GRADIENTS),

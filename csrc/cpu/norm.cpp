@@ -95,8 +95,7 @@ static void batch_norm_train(Context& context, const BatchNormShape& shape, cons
   }
   const Applied<T> applied = applied_vectors<T>(context, shape);
   const double count = static_cast<double>(shape.rows);
-  if (guard != nullptr && (guard->halted != 0 || guard->fault.found != 0))
-    running_mean = running_variance = nullptr;
+  if (guard != nullptr && (guard->halted | guard->fault.found)) running_mean = running_variance = nullptr;
   // Centred at the first row: one pass, and no cancellation where the mean is far from zero.
   channel_sums<T>(
       context, shape, x,

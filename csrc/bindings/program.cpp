@@ -1,6 +1,8 @@
 // Program: training, evaluation and prediction, one call an epoch
 #include "program/program.h"
 
+#include <limits>
+
 #include "bindings/arrays.h"
 #include "bindings/init.h"
 #include "core/cuda_device.h"
@@ -214,7 +216,7 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
     bad_value(where, "program", "one compiled for training", "one that is not");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
   const program::Schedule schedule{&learning_rate, 1, step};
-  if (feed.rows == 0) return 0.0;
+  if (feed.rows == 0) return std::numeric_limits<double>::quiet_NaN();
   return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
 }
 

@@ -370,7 +370,7 @@ void DeviceRun::resume_after_halt(int64_t times) {
 }
 
 void DeviceRun::update_result() {
-  result_.loss = result_.samples > 0 ? state_.loss_sum / static_cast<double>(result_.samples) : 0.0;
+  result_.loss = state_.loss_sum / static_cast<double>(result_.samples);  // NaN of none
   result_.metrics = program_.read_metrics();
   result_.nonfinite = program_.nonfinite_;
 }

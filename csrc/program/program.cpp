@@ -157,7 +157,7 @@ struct Program::Run {
   }
 
   void update_result() {
-    result.loss = result.samples > 0 ? loss_sum / static_cast<double>(result.samples) : 0.0;
+    result.loss = loss_sum / static_cast<double>(result.samples);  // NaN of none
     result.metrics = program.read_metrics();
     result.nonfinite = program.nonfinite_;
   }

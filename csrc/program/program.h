@@ -91,7 +91,7 @@ struct NonFinite {
 
 struct RunResult {
   int64_t steps = 0, samples = 0;
-  double loss = 0.0;  // mean over the batches, weighted by their sizes
+  double loss = 0.0;  // mean over the batches, weighted by their sizes; NaN of none
   std::vector<std::vector<double>> metrics;
   bool stopped = false;
   std::optional<NonFinite> nonfinite;

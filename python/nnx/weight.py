@@ -85,7 +85,7 @@ class Weight:
         if self._store is None:
             return
         there = f"{device}:0" if device == "cuda" else device
-        if (self._store.device, self._store.dtype) != (there, dtype):
+        if (self._store.device, self._store.dtype.name) != (there, dtype):
             self._value = self._store.get(self._index)
             self._store, self._index = None, -1
 

@@ -68,7 +68,7 @@ static void count_top_k(Context& context, int64_t rows, int64_t classes, const T
          total_to(context, count, 1.0, Policy::accumulate));
 }
 
-// [t > 0.5][p > threshold], N of 4; or whether the two are equal, N of 1
+// [t > 0.5][p > threshold], N of 4; or whether the two are equal, N of 1. A NaN is on the wrong side.
 template <class T>
 struct CountBinary {
   const T *p, *t;
@@ -79,7 +79,7 @@ struct CountBinary {
     const Pack<T, 4> p4 = load_four(p + i, count, whole), t4 = load_four(t + i, count, whole);
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-      const bool said = p4.at[k] > threshold, is = t4.at[k] > T(0.5);
+      const bool is = t4.at[k] > T(0.5), said = p4.at[k] == p4.at[k] ? p4.at[k] > threshold : !is;
       if (k >= count) continue;
       if constexpr (N == 1) {
         sums[0] += said == is;
@@ -119,8 +119,11 @@ __global__ void __launch_bounds__(kThreads)
   begin_kernel();
   auto& storage = shared_storage<CellStorage>();
   for (int64_t r = thread_of_grid() / 32; r < rows; r += threads_of_grid() / 32) {
-    const int64_t cell = target_of(targets, r, classes) * classes + argmax(classes, z + r * classes);
-    if (threadIdx.x % 32 == 0) cells[r] = cell;
+    const T* row = z + r * classes;
+    const int64_t target = target_of(targets, r, classes);
+    int64_t best = argmax(classes, row);
+    if (best == target && row[best] != row[best]) best = target == 0 ? 1 : 0;
+    if (threadIdx.x % 32 == 0) cells[r] = best < classes ? target * classes + best : -1;
   }
   const int64_t to_count = last_block(counter, gridDim.x, storage.last) ? rows : 0;
   const int thread = static_cast<int>(threadIdx.x);

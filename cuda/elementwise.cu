@@ -216,9 +216,33 @@ static void gather(Context& context, int64_t rows, int64_t cols, DType from_type
   });
 }
 
-static void gather_labels(Context& context, int64_t rows, DType from_type, const void* from,
-                          const int64_t* order, Live<int64_t> first, int32_t* to) {
-  gather<int32_t>(context, rows, 1, from_type, from, order, first, to);
+// Of several labels that are no classes any may be told.
+template <class From>
+__global__ void __launch_bounds__(kThreads)
+    gather_labels_kernel(int64_t rows, int64_t classes, const volatile From* from, const int64_t* order,
+                         Live<int64_t> first, int32_t* to, LabelFault* fault) {
+  begin_kernel();
+  const int64_t start = value_of(first);
+  for (int64_t r = thread_of_grid(); r < rows; r += threads_of_grid()) {
+    const int64_t label = from[order != nullptr ? order[start + r] : start + r];
+    const bool known = label >= 0 && label < classes;
+    to[r] = known ? static_cast<int32_t>(label) : 0;
+    if (known) continue;
+    fault->label = label;
+    fault->found = 1;
+  }
+}
+
+static void gather_labels(Context& context, int64_t rows, int64_t classes, DType from_type, const void* from,
+                          const int64_t* order, Live<int64_t> first, int32_t* to, LabelFault* fault) {
+  const auto run = [&](const auto* labels) {
+    using From = std::remove_cv_t<std::remove_pointer_t<decltype(labels)>>;
+    launch(context, "gather_labels", gather_labels_kernel<From>, dim3(blocks_for(rows, kThreads)),
+           dim3(kThreads), 0, rows, classes, labels, order, first, to, fault);
+  };
+  if (from_type == DType::int64) return run(static_cast<const int64_t*>(from));
+  if (from_type == DType::uint8) return run(static_cast<const uint8_t*>(from));
+  run(static_cast<const int32_t*>(from));
 }
 
 template <class T>

@@ -62,6 +62,7 @@ struct FinishMoments {
   double count, epsilon, momentum;
   const T *x, *gamma, *beta;
   T *running_mean, *running_variance, *saved_mean, *saved_inverse, *applied;
+  const StepState* guard;
 
   __device__ void operator()(int64_t c, const double (&sums)[2]) const {
     const double offset = sums[0] / count, spread = sums[1] / count - offset * offset;
@@ -69,10 +70,11 @@ struct FinishMoments {
     const double inverse = 1.0 / sqrt(variance + epsilon);
     saved_mean[c] = static_cast<T>(mean);
     saved_inverse[c] = static_cast<T>(inverse);
-    if (running_mean != nullptr) {
+    const bool held = guard != nullptr && (guard->halted != 0 || guard->fault.found != 0);
+    if (running_mean != nullptr && !held) {
       running_mean[c] = static_cast<T>(momentum * running_mean[c] + (1.0 - momentum) * mean);
     }
-    if (running_variance != nullptr) {
+    if (running_variance != nullptr && !held) {
       running_variance[c] = static_cast<T>(momentum * running_variance[c] + (1.0 - momentum) * variance);
     }
     // The mean in two parts: its rounding error may be large beside the deviation.
@@ -115,7 +117,8 @@ __global__ void no_statistics_kernel(int64_t channels, T* saved_mean, T* saved_i
 template <class T>
 static void batch_norm_train(Context& context, const BatchNormShape& shape, const T* x, const T* gamma,
                              const T* beta, double epsilon, double momentum, T* running_mean,
-                             T* running_variance, T* y, T* saved_mean, T* saved_inverse) {
+                             T* running_variance, T* y, T* saved_mean, T* saved_inverse,
+                             const StepState* guard) {
   const char* name = "batch_norm_train";
   const int64_t rows = shape.rows, channels = shape.channels;
   if (rows == 0) {
@@ -125,8 +128,8 @@ static void batch_norm_train(Context& context, const BatchNormShape& shape, cons
   }
   T* const applied = static_cast<T*>(context.workspace);
   const FinishMoments<T> finish{
-      channels,     static_cast<double>(rows), epsilon,    momentum,      x,      gamma, beta,
-      running_mean, running_variance,          saved_mean, saved_inverse, applied};
+      channels,     static_cast<double>(rows), epsilon,    momentum,      x,       gamma, beta,
+      running_mean, running_variance,          saved_mean, saved_inverse, applied, guard};
   column_sums<2>(context, name, rows, channels, aligned(x), Moments<T>{x}, finish);
   for_rows(context, name, rows, channels, aligned(x, y, applied), ApplyMoments<T>{channels, x, applied, y});
 }

@@ -4,7 +4,8 @@
 namespace nnx::cuda {
 
 __device__ __forceinline__ bool held_back(const StepState* guard) {
-  return guard != nullptr && guard->watch != 0 && !is_finite(guard->loss);
+  if (guard == nullptr) return false;
+  return guard->fault.found != 0 || (guard->watch != 0 && !is_finite(guard->loss));
 }
 
 // Reads p, g and velocity once and writes p and velocity once, for parameters of any number.
@@ -122,7 +123,7 @@ static void clip_scale(Context& context, const double* sum, double clip_norm, do
 
 __global__ void end_step_kernel(int64_t rows, const double* rates, int64_t count, StepState* state) {
   begin_kernel();
-  if (state->halted != 0 || (state->watch != 0 && !is_finite(state->loss))) {
+  if (state->halted != 0 || held_back(state)) {
     state->halted = 1;
     return;
   }

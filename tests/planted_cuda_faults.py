@@ -72,6 +72,10 @@ CUDA_FAULTS = [
     # Counts
     fault("counts.cuh", "(row[c] == score && c < target)", "(row[c] == score && c > target)", "among equals the higher class wins", LOSS),
     fault("counts.cuh", "first = first && !(same && other < thread);", "", "every row of a cell adds all of them", LOSS),
+    fault("counts.cuh", "p4.at[k] == p4.at[k] ? p4.at[k] > threshold : !is", "p4.at[k] > threshold", "a NaN is class 0", LOSS),
+    fault("counts.cuh", "if (best == target && row[best] != row[best]) best = target == 0 ? 1 : 0;", "", "a NaN at the target is right", LOSS),
+    fault("elementwise.cu", "label >= 0 && label < classes", "label < classes", "negative labels", "test_changed_labels.py"),
+    fault("optimizer.cu", "guard->fault.found != 0 || ", "", "an update after a fault of labels", "test_changed_labels.py"),
     fault("counts.cuh", "if (k >= count) continue;", "", "elements beyond the last counted", LOSS),
     # Vectors of four
     fault("vector.cuh", "if (k < count) put(p + k, values.at[k], policy);", "put(p + k, values.at[k], policy);",

@@ -13,7 +13,7 @@ import nnx
 import numpy as np
 import pytest
 import reference
-from harness import draw, same_bits
+from harness import devices, draw, same_bits
 
 
 def blobs(rng, rows=300, classes=3, features=6):
@@ -709,3 +709,29 @@ print(1e6 * float(said) / taken)
 def test_summary_says_what_training_takes():
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert 0.9 <= float(done.stdout) <= 1.1
+
+
+@pytest.mark.parametrize("device", devices())
+def test_no_samples_are_no_perfect_score(device):
+    """Refused, or nan where batches turn out to be empty; an empty batch among others counts for nothing."""
+    model = nnx.Sequential(nnx.Dense(3))
+    model.compile("sgd", "cross_entropy", ["accuracy", "confusion_matrix"], device=device, seed=0)
+    x, y = np.ones((6, 4), np.float32), np.zeros(6, np.int64)
+    model.fit(x, y, verbose=0)
+    calls = {
+        "x": lambda: model.evaluate(x[:0], y[:0]),
+        "validation_data": lambda: model.fit(x, y, validation_data=(x[:0], y[:0]), verbose=0),
+    }
+    weights = model.get_weights()
+    for argument, call in calls.items():
+        with pytest.raises(ValueError, match=f"argument '{argument}' expected at least one sample, got none"):
+            call()
+    with pytest.raises(ValueError, match="argument 'x' expected at least one sample"):
+        model.train_step(x[:0], y[:0])
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), weights, strict=True))
+    nothing = model.evaluate([(x[:0], y[:0])] * 2)
+    assert np.isnan(nothing["loss"])
+    assert np.isnan(nothing["accuracy"])
+    whole, parts = model.evaluate(x, y), model.evaluate([(x[:0], y[:0]), (x, y), (x[:0], y[:0])])
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    assert parts["accuracy"] == whole["accuracy"]

@@ -59,6 +59,8 @@ ops::Padding read_padding(const char* where, const py::object& object);
 ops::ClassWeight read_class_weight(const char* where, const std::optional<ClassWeightArgument>& argument);
 
 py::tuple to_tuple(const Shape& shape);
+// A count that may be larger than any integer of C++.
+inline py::int_ whole(double count) { return py::int_(py::float_(count)); }
 
 }  // namespace nnx::bindings
 

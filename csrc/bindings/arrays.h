@@ -3,9 +3,21 @@
 #pragma once
 
 #include "bindings/arguments.h"
+#include "core/error.h"
 #include "core/tensor.h"
 
 namespace nnx::bindings {
+
+// Has an object of class T that __new__ made alone refused where it is used: pybind11 would make up memory
+// for it, and leave that as it is. T's class is known to pybind11.
+template <class T>
+void refuse_unmade() {
+  py::detail::get_type_info(typeid(T), true)->operator_new = [](size_t) -> void* {
+    const std::string name = py::detail::get_type_info(typeid(T), true)->type->tp_name;
+    throw TypeError("expected a " + name +
+                    " that its constructor or a function made, got one of __new__ alone");
+  };
+}
 
 // A NumPy array over a CPU tensor's memory, which it keeps alive; a copy of a tensor elsewhere.
 py::array to_numpy(const Tensor& tensor);

@@ -2,6 +2,7 @@
 
 #include "core/cuda_device.h"
 #include "core/error.h"
+#include "core/size.h"
 
 namespace nnx::bindings {
 namespace {
@@ -42,7 +43,18 @@ DType import_dtype(dlpack::DataType dtype) {
            detail::concatenate("type code ", int{dtype.code}, " of ", int{dtype.bits}, " bits"));
 }
 
+// (type, number), as __dlpack_device__ gives it and the arguments of __dlpack__ come.
+std::pair<int, int> read_numbers(const char* where, const char* name, const char* expected,
+                                 const py::object& object) {
+  try {
+    return py::cast<std::pair<int, int>>(object);
+  } catch (const py::cast_error&) {
+    bad_type(where, name, expected, std::string(py::repr(object)));
+  }
+}
+
 DeviceId import_device(dlpack::Device device) {
+  if (device.id < 0) bad_value("from_dlpack", "obj", "a device number of at least 0", device.id);
   if (device.type == dlpack::kCpu || device.type == dlpack::kCudaHost) return {};
   if (device.type == dlpack::kCuda) return {DeviceKind::cuda, device.id};
   bad_value("from_dlpack", "obj", "an array in the memory of a CPU or of CUDA",
@@ -114,6 +126,31 @@ py::capsule export_as(const Tensor& tensor, uint64_t flags) {
   return py::reinterpret_steal<py::capsule>(capsule);
 }
 
+// The shape of an array that can be: what its capsule says of sizes and memory is as good as its producer.
+Shape check_array(const dlpack::Array& array, size_t element_size) {
+  constexpr int32_t kMostAxes = 64;  // NumPy's
+  const auto refuse = [](auto&& expected, auto&& got) { bad_value("from_dlpack", "obj", expected, got); };
+  if (array.rank < 0 || array.rank > kMostAxes) refuse("0 to 64 axes", array.rank);
+  if (array.rank > 0 && array.shape == nullptr) refuse("a shape", "a null pointer");
+  const Shape shape(std::vector<int64_t>(array.shape, array.shape + array.rank));
+  // From the first element to the last, however they are strided.
+  double reach = 1.0, size = static_cast<double>(element_size);
+  for (int32_t axis = 0; axis < array.rank; ++axis) {
+    if (shape[axis] < 0) refuse("extents of at least 0", shape);
+    const auto extent = static_cast<double>(shape[axis]);
+    const double stride = array.strides != nullptr ? static_cast<double>(array.strides[axis]) : 0.0;
+    reach += std::abs(stride) * std::max(extent - 1.0, 0.0);
+    size *= std::max(extent, 1.0);
+  }
+  const double most = static_cast<double>(kMostBytes);
+  if (size > most || reach * static_cast<double>(element_size) > most ||
+      array.byte_offset > static_cast<uint64_t>(kMostBytes)) {
+    refuse(detail::concatenate("at most ", kMostBytes, " bytes from the first to the last"), shape);
+  }
+  if (shape.elements() > 0 && array.data == nullptr) refuse("memory for its elements", "a null pointer");
+  return shape;
+}
+
 bool is_contiguous(const dlpack::Array& array) {
   if (array.strides == nullptr) return true;
   int64_t expected = 1;
@@ -126,9 +163,24 @@ bool is_contiguous(const dlpack::Array& array) {
   return contiguous;
 }
 
-// Undefined where the memory is strided or misaligned; the capsule is then left as it was.
+// A copy of strided or misaligned memory.
+Tensor copy_strided(const dlpack::Array& array, void* data, const Shape& shape, DType dtype,
+                    const std::shared_ptr<void>& owner) {
+  const auto size = static_cast<int64_t>(size_of(dtype));
+  std::vector<int64_t> strides(shape.dims().size());
+  int64_t contiguous = 1;
+  for (size_t axis = strides.size(); axis-- > 0;) {
+    strides[axis] = (array.strides != nullptr ? array.strides[axis] : contiguous) * size;
+    contiguous *= shape.dims()[axis];
+  }
+  const py::capsule base(new std::shared_ptr<void>(owner),
+                         [](void* held) { delete static_cast<std::shared_ptr<void>*>(held); });
+  return from_numpy("from_dlpack", "obj", py::array(numpy_dtype(dtype), shape.dims(), strides, data, base),
+                    true);
+}
+
 template <class M>
-Tensor import_as(PyObject* capsule) {
+Tensor import_as(PyObject* capsule, DeviceId expected) {
   auto* managed = static_cast<M*>(PyCapsule_GetPointer(capsule, Names<M>::fresh));
   if (managed == nullptr) throw py::error_already_set();
   bool writable = true;
@@ -141,11 +193,16 @@ Tensor import_as(PyObject* capsule) {
   const dlpack::Array& array = managed->array;
   const DType dtype = import_dtype(array.dtype);
   const DeviceId device = import_device(array.device);
-  device_of(device);
-  char* data = static_cast<char*>(array.data) + array.byte_offset;
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % size_of(dtype) == 0;
-  if (!is_contiguous(array) || !aligned) return {};
-  const Shape shape(std::vector<int64_t>(array.shape, array.shape + array.rank));
+  if (device != expected) {
+    bad_value("from_dlpack", "obj", "an array on '" + expected.str() + "', as __dlpack_device__ says",
+              "one on '" + device.str() + "'");
+  }
+  const Shape shape = check_array(array, size_of(dtype));
+  char* const data = shape.elements() > 0 ? static_cast<char*>(array.data) + array.byte_offset
+                                          : static_cast<char*>(array.data);
+  const bool usable = is_contiguous(array) && reinterpret_cast<uintptr_t>(data) % size_of(dtype) == 0;
+  if (!usable && device.kind != DeviceKind::cpu)
+    bad_value("from_dlpack", "obj", "contiguous memory", "a strided array");
   // From here on the memory is ours to give back.
   std::shared_ptr<void> owner(managed, [device](void* held) {
     settle(device);
@@ -153,6 +210,7 @@ Tensor import_as(PyObject* capsule) {
     if (taken->deleter != nullptr) taken->deleter(taken);
   });
   PyCapsule_SetName(capsule, Names<M>::used);
+  if (!usable) return copy_strided(array, data, shape, dtype, owner);
   return Tensor::wrap(data, shape, dtype, device, std::move(owner), writable);
 }
 
@@ -182,7 +240,7 @@ py::object to_dlpack(const Tensor& tensor, const py::object& stream, const py::o
     bad_value("__dlpack__", "stream", "None on the CPU", std::string(py::str(stream)));
   Tensor exported = tensor;
   if (!dl_device.is_none()) {
-    const auto [type, id] = py::cast<std::pair<int, int>>(dl_device);
+    const auto [type, id] = read_numbers("__dlpack__", "dl_device", "a pair (type, number)", dl_device);
     const bool same = std::pair(type, id) == dlpack_device(tensor);
     if (!same && type != dlpack::kCpu)
       throw py::buffer_error("__dlpack__: expected dl_device to be the CPU or the tensor's");
@@ -190,13 +248,17 @@ py::object to_dlpack(const Tensor& tensor, const py::object& stream, const py::o
   }
   bool copied = exported.raw() != tensor.raw();
   if (!copy.is_none()) {
+    if (!PyBool_Check(copy.ptr()))
+      bad_type("__dlpack__", "copy", "a bool or None", std::string(py::repr(copy)));
     const bool wanted = py::cast<bool>(copy);
     if (!wanted && copied) throw py::buffer_error("__dlpack__: that device needs a copy, and copy=False");
     if (wanted && !copied) exported = tensor.clone();
     copied = copied || wanted;
   }
   if (exported.device().kind == DeviceKind::cuda) let_consumer_wait(exported.device(), stream);
-  const bool versioned = !max_version.is_none() && py::cast<std::pair<int, int>>(max_version).first >= 1;
+  const bool versioned =
+      !max_version.is_none() &&
+      read_numbers("__dlpack__", "max_version", "a pair (major, minor)", max_version).first >= 1;
   if (versioned) {
     return export_as<ManagedVersioned>(
         exported, (exported.writable() ? 0 : dlpack::kReadOnly) | (copied ? dlpack::kIsCopied : 0));
@@ -212,7 +274,8 @@ Tensor from_dlpack(const py::object& object) {
     bad_type("from_dlpack", "obj", "an object with __dlpack__ and __dlpack_device__",
              Py_TYPE(object.ptr())->tp_name);
   }
-  const auto [type, id] = py::cast<std::pair<int, int>>(object.attr("__dlpack_device__")());
+  const auto [type, id] = read_numbers("from_dlpack", "obj", "__dlpack_device__ to give (type, number)",
+                                       object.attr("__dlpack_device__")());
   const DeviceId device = import_device({type, id});
   device_of(device);
   py::dict keywords;
@@ -221,18 +284,16 @@ Tensor from_dlpack(const py::object& object) {
     keywords["stream"] = reinterpret_cast<intptr_t>(cuda_stream(device.index));
   }
   const py::object capsule = ask(object, keywords);
-  Tensor tensor;
-  if (PyCapsule_IsValid(capsule.ptr(), Names<ManagedVersioned>::fresh) != 0) {
-    tensor = import_as<ManagedVersioned>(capsule.ptr());
-  } else if (PyCapsule_IsValid(capsule.ptr(), Names<Managed>::fresh) != 0) {
-    tensor = import_as<Managed>(capsule.ptr());
-  } else {
-    bad_type("from_dlpack", "obj", "a fresh DLPack capsule from __dlpack__", Py_TYPE(capsule.ptr())->tp_name);
+  if (PyCapsule_IsValid(capsule.ptr(), Names<ManagedVersioned>::fresh) != 0)
+    return import_as<ManagedVersioned>(capsule.ptr(), device);
+  if (PyCapsule_IsValid(capsule.ptr(), Names<Managed>::fresh) != 0)
+    return import_as<Managed>(capsule.ptr(), device);
+  std::string got = Py_TYPE(capsule.ptr())->tp_name;
+  if (PyCapsule_CheckExact(capsule.ptr()) != 0) {
+    const char* const name = PyCapsule_GetName(capsule.ptr());
+    got += name != nullptr ? std::string(" '") + name + "'" : " without a name";
   }
-  if (tensor.defined()) return tensor;
-  if (device.kind != DeviceKind::cpu) bad_value("from_dlpack", "obj", "contiguous memory", "a strided array");
-  const py::array strided = py::module_::import("numpy").attr("from_dlpack")(object);
-  return from_numpy("from_dlpack", "obj", strided, true);
+  bad_type("from_dlpack", "obj", "a fresh DLPack capsule from __dlpack__", got);
 }
 
 }  // namespace nnx::bindings

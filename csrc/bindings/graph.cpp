@@ -58,7 +58,7 @@ Specification describe(const Graph& graph, int id) {
   result["shape"] = to_tuple(node.shape);
   result["inputs"] = values;
   result["parameters"] = parameters;
-  result["flops"] = static_cast<int64_t>(graph.flops(id));
+  result["flops"] = whole(graph.flops(id));
   return {result};
 }
 
@@ -70,10 +70,13 @@ Slot read_slot(const std::string& name) {
   bad_value("parameters", "slot", "'value', 'gradient', 'state0' or 'state1'", "'" + name + "'");
 }
 
+// Where each parameter's values are already, if anywhere.
+using Homes = std::vector<std::optional<std::pair<std::shared_ptr<Parameters>, int>>>;
+
 std::shared_ptr<Parameters> make_parameters(const std::vector<std::string>& names,
                                             const std::vector<ShapeArgument>& shapes,
                                             const std::vector<bool>& trainable, const DTypeArgument& dtype,
-                                            const std::string& device) {
+                                            const std::string& device, const Homes& homes) {
   if (shapes.size() != names.size() || trainable.size() != names.size()) {
     bad_value("parameters", "shapes", "one shape and one flag for each name",
               detail::concatenate(names.size(), " names, ", shapes.size(), " shapes, ", trainable.size(),
@@ -81,7 +84,9 @@ std::shared_ptr<Parameters> make_parameters(const std::vector<std::string>& name
   }
   std::vector<ParameterEntry> entries;
   for (size_t i = 0; i < names.size(); ++i) {
-    entries.push_back({names[i], read_shape("parameters", names[i].c_str(), shapes[i].object), trainable[i]});
+    entries.push_back(
+        {names[i], read_shape("parameters", names[i].c_str(), shapes[i].object), trainable[i],
+         i < homes.size() && homes[i] ? homes[i]->first->entry(homes[i]->second).value : Tensor()});
   }
   const DType type = read_dtype("parameters", dtype.object);
   if (type != DType::float32 && type != DType::float64) {
@@ -193,7 +198,15 @@ void add_parameters(py::module_& m) {
   py::class_<Parameters, std::shared_ptr<Parameters>>(
       m, "Parameters", "A model's weights, gradients and optimizer state, one flat array a slot.")
       .def(py::init(&make_parameters), py::arg("names"), py::arg("shapes"), py::arg("trainable"),
-           py::arg("dtype") = "float32", py::arg("device") = "cpu")
+           py::arg("dtype") = "float32", py::arg("device") = "cpu", py::arg("homes") = Homes{},
+           "homes: parameters whose values are used, not copied, where dtype and device are the same.")
+      .def(
+          "same",
+          [](const Parameters& self, int index, const Parameters& other, int other_index) {
+            return self.entry(index).value.raw() == other.entry(other_index).value.raw();
+          },
+          py::arg("index"), py::arg("other"), py::arg("other_index"),
+          "Whether a parameter's values lie where those of another are.")
       .def("get", &get_parameter, py::arg("index"), py::arg("slot") = "value",
            "A copy. Slots: value, gradient, state0, state1.")
       .def("set", &set_parameter, py::arg("index"), py::arg("array"), py::arg("slot") = "value",
@@ -205,6 +218,23 @@ void add_parameters(py::module_& m) {
                                  names.push_back(entry.name);
                                return names;
                              })
+      .def_property_readonly(
+          "trainable",
+          [](const Parameters& parameters) {
+            std::vector<bool> flags;
+            for (const ParameterEntry& entry : parameters.entries()) flags.push_back(entry.trainable);
+            return flags;
+          },
+          "Whether training changes each.")
+      .def_property_readonly(
+          "states",
+          [](const Parameters& parameters) {
+            std::vector<std::string> names;
+            if (parameters.has(Slot::state0)) names.emplace_back("state0");
+            if (parameters.has(Slot::state1)) names.emplace_back("state1");
+            return names;
+          },
+          "The slots of the optimizer that are in use.")
       .def_property_readonly("dtype", [](const Parameters& p) { return numpy_dtype(p.dtype()); })
       .def_property_readonly("device", [](const Parameters& p) { return p.device().str(); })
       .def("__len__", [](const Parameters& p) { return p.entries().size(); });
@@ -215,6 +245,8 @@ void add_parameters(py::module_& m) {
 void init_graph(py::module_& m) {
   add_graph(m);
   add_parameters(m);
+  refuse_unmade<Graph>();
+  refuse_unmade<Parameters>();
 }
 
 }  // namespace nnx::bindings

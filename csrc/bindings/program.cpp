@@ -1,6 +1,8 @@
 // Program: training, evaluation and prediction, one call an epoch
 #include "program/program.h"
 
+#include <limits>
+
 #include "bindings/arrays.h"
 #include "bindings/init.h"
 #include "core/cuda_device.h"
@@ -118,12 +120,13 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
                                       bool training, const std::optional<Specification>& loss,
                                       const std::optional<Specification>& optimizer,
                                       const std::vector<Specification>& metrics, uint64_t seed,
-                                      const std::string& precision) {
+                                      const std::string& precision, bool describe) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
   options.training = training;
   options.seed = seed;
+  options.describe = describe;
   options.precision = read_precision(precision, *parameters);
   if (loss) options.loss = read_loss(*loss);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
@@ -213,7 +216,7 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
     bad_value(where, "program", "one compiled for training", "one that is not");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
   const program::Schedule schedule{&learning_rate, 1, step};
-  if (feed.rows == 0) return 0.0;
+  if (feed.rows == 0) return std::numeric_limits<double>::quiet_NaN();
   return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
 }
 
@@ -265,7 +268,8 @@ void init_program(py::module_& m) {
       .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"),
            py::arg("max_batch"), py::arg("training"), py::arg("loss") = py::none(),
            py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
-           py::arg("seed") = 0, py::arg("precision") = "strict")
+           py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("describe") = false,
+           "describe: only asked for its numbers; allocates nothing and cannot run.")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
@@ -277,11 +281,10 @@ void init_program(py::module_& m) {
            "Loss and metrics, without updates.")
       .def("predict", &predict, py::arg("x"), py::arg("batch_size"), py::arg("progress") = py::none(),
            py::arg("interval") = 0.1, "The model's output for every row.")
-      .def_property_readonly("flops_forward",
-                             [](const Program& p) { return static_cast<int64_t>(p.flops_forward()); })
-      .def_property_readonly("flops_training",
-                             [](const Program& p) { return static_cast<int64_t>(p.flops_training()); })
+      .def_property_readonly("flops_forward", [](const Program& p) { return whole(p.flops_forward()); })
+      .def_property_readonly("flops_training", [](const Program& p) { return whole(p.flops_training()); })
       .def("memory", &memory, "Bytes: parameters, gradients, optimizer, activations, workspace.");
+  refuse_unmade<Program>();
 }
 
 }  // namespace nnx::bindings

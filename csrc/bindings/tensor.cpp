@@ -73,8 +73,9 @@ int64_t length(const Tensor& self) {
 }  // namespace
 
 void init_tensor(py::module_& m) {
-  py::class_<Tensor>(m, "Tensor", "A contiguous array on a device")
-      .def_property_readonly(
+  py::class_<Tensor> type(m, "Tensor", "A contiguous array on a device");
+  refuse_unmade<Tensor>();
+  type.def_property_readonly(
           "shape", [](const Tensor& self) -> Dims { return to_tuple(self.shape()); },
           "Extents, outermost first")
       .def_property_readonly("ndim", &Tensor::rank, "Number of axes")

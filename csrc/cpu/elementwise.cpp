@@ -1,12 +1,11 @@
 #include "cpu/columns.h"
 #include "cpu/fill.h"
+#include "cpu/gather.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
 #include "cpu/vmath.h"
 
 namespace nnx::cpu::NNX_ISA {
-
-constexpr int64_t kGrain = 8192;
 
 // put(y + i, f(i, lanes)) over [0, n)
 template <class T, class F>
@@ -118,54 +117,6 @@ static void log_backward(Context& context, int64_t n, const T* dy, const T* x, P
     const Vec<T> v = load_some(x + i, lanes);
     return v < least ? Vec<T>{} : load_some(dy + i, lanes) / maximum<T>(v, least);
   });
-}
-
-// body(typed pointer) for the type that `from` has.
-template <class F>
-NNX_INLINE void with_type(DType type, const void* from, const F& body) {
-  switch (type) {
-    case DType::float32:
-      return body(static_cast<const float*>(from));
-    case DType::float64:
-      return body(static_cast<const double*>(from));
-    case DType::int32:
-      return body(static_cast<const int32_t*>(from));
-    case DType::int64:
-      return body(static_cast<const int64_t*>(from));
-    case DType::uint8:
-      return body(static_cast<const uint8_t*>(from));
-  }
-}
-
-template <class T>
-static void cast(Context& context, int64_t n, DType from_type, const void* from, T* to) {
-  with_type(from_type, from, [&](const auto* source) {
-    for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(source[i]);
-    });
-  });
-}
-
-// to (rows, cols) = To(from[order[first + r]])
-template <class To>
-static void gather_rows(Context& context, int64_t rows, int64_t cols, DType from_type, const void* from,
-                        const int64_t* order, Live<int64_t> first, To* to) {
-  const int64_t start = value_of(first);
-  const int64_t grain = max_of(1, kGrain / max_of(cols, 1));
-  with_type(from_type, from, [&](const auto* source) {
-    for_ranges(context, rows, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const auto* row = source + (order != nullptr ? order[start + r] : start + r) * cols;
-        To* target = to + r * cols;
-        for (int64_t c = 0; c < cols; ++c) target[c] = static_cast<To>(row[c]);
-      }
-    });
-  });
-}
-
-static void gather_labels(Context& context, int64_t rows, DType from_type, const void* from,
-                          const int64_t* order, Live<int64_t> first, int32_t* to) {
-  gather_rows<int32_t>(context, rows, 1, from_type, from, order, first, to);
 }
 
 template <class T>

@@ -180,7 +180,7 @@ static void count_binary(Context& context, int64_t n, const T* p, const T* t, do
   const T limit = static_cast<T>(threshold);
   const double correct = sum_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
     int64_t hits = 0;
-    for (int64_t i = begin; i < end; ++i) hits += (p[i] > limit) == (t[i] > T(0.5));
+    for (int64_t i = begin; i < end; ++i) hits += ((p[i] > limit) == (t[i] > T(0.5))) & (p[i] == p[i]);
     return static_cast<double>(hits);
   });
   *count += correct;
@@ -190,14 +190,21 @@ template <class T>
 static void confusion(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T> targets,
                       double* matrix) {
   for (int64_t r = 0; r < rows; ++r) {
-    matrix[target_of(targets, r, classes) * classes + argmax(classes, z + r * classes)] += 1.0;
+    const T* row = z + r * classes;
+    const int64_t target = target_of(targets, r, classes);
+    int64_t best = argmax(classes, row);
+    if (best == target && row[best] != row[best]) best = target == 0 ? 1 : 0;
+    if (best < classes) matrix[target * classes + best] += 1.0;
   }
 }
 
 template <class T>
 static void binary_confusion(Context&, int64_t n, const T* p, const T* t, double threshold, double* matrix) {
   const T limit = static_cast<T>(threshold);
-  for (int64_t i = 0; i < n; ++i) matrix[2 * (t[i] > T(0.5)) + (p[i] > limit)] += 1.0;
+  for (int64_t i = 0; i < n; ++i) {
+    const bool is = t[i] > T(0.5), said = p[i] == p[i] ? p[i] > limit : !is;
+    matrix[2 * is + said] += 1.0;
+  }
 }
 
 template <class T>

@@ -87,13 +87,15 @@ NNX_INLINE void channel_sums(Context& context, const BatchNormShape& shape, cons
 template <class T>
 static void batch_norm_train(Context& context, const BatchNormShape& shape, const T* x, const T* gamma,
                              const T* beta, double epsilon, double momentum, T* running_mean,
-                             T* running_variance, T* y, T* saved_mean, T* saved_inverse) {
+                             T* running_variance, T* y, T* saved_mean, T* saved_inverse,
+                             const StepState* guard) {
   if (shape.rows == 0) {
     for (int64_t c = 0; c < shape.channels; ++c) saved_mean[c] = saved_inverse[c] = T(0);
     return;
   }
   const Applied<T> applied = applied_vectors<T>(context, shape);
   const double count = static_cast<double>(shape.rows);
+  if (guard != nullptr && (guard->halted | guard->fault.found)) running_mean = running_variance = nullptr;
   // Centred at the first row: one pass, and no cancellation where the mean is far from zero.
   channel_sums<T>(
       context, shape, x,

@@ -71,7 +71,7 @@ static void clip_scale(Context&, const double* sum, double clip_norm, double* sc
 
 template <class T>
 static void end_step(Context&, int64_t rows, const double* rates, int64_t count, StepState* state) {
-  if (state->halted != 0 || (state->watch != 0 && !__builtin_isfinite(state->loss))) {
+  if (state->halted != 0 || held_back(state)) {
     state->halted = 1;
     return;
   }

@@ -20,7 +20,8 @@ NNX_INLINE Sgd<T> sgd_of(const SgdRule& rule) {
 }
 
 NNX_INLINE bool held_back(const StepState* guard) {
-  return guard != nullptr && guard->watch != 0 && !__builtin_isfinite(guard->loss);
+  if (guard == nullptr) return false;
+  return guard->fault.found != 0 || (guard->watch != 0 && !__builtin_isfinite(guard->loss));
 }
 
 enum class SgdKind { plain, momentum, nesterov };

@@ -12,6 +12,12 @@ struct StridedShape {
   int64_t from_stride, to_stride;
 };
 
+// What gather_labels met that is no class: the last such label. It stays until somebody clears it.
+struct LabelFault {
+  int64_t label = 0;
+  int32_t found = 0;
+};
+
 namespace kernels {
 
 template <class T>
@@ -43,9 +49,10 @@ struct ElementwiseKernels {
   // to (rows, cols) = T(from[order[first + r]]), from (*, cols) of any DType; order null: from[first + r]
   void (*gather)(Context&, int64_t rows, int64_t cols, DType from_type, const void* from,
                  const int64_t* order, Live<int64_t> first, T* to);
-  // The same for integer labels (rows), from int32, int64 or uint8
-  void (*gather_labels)(Context&, int64_t rows, DType from_type, const void* from, const int64_t* order,
-                        Live<int64_t> first, int32_t* to);
+  // The same for labels (rows) of int32, int64 or uint8. Others may write to them meanwhile: each is read
+  // once, and one outside [0, classes) becomes 0 and is told to `fault`.
+  void (*gather_labels)(Context&, int64_t rows, int64_t classes, DType from_type, const void* from,
+                        const int64_t* order, Live<int64_t> first, int32_t* to, LabelFault* fault);
 };
 
 }  // namespace kernels

@@ -45,11 +45,12 @@ struct LossKernels {
   // wins. Targets given one-hot count as their argmax. A row with a NaN never counts.
   void (*count_top_k)(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T>, int64_t k,
                       double* count);
-  // *count += elements with (p > threshold) == (t > 0.5)
+  // *count += elements with (p > threshold) == (t > 0.5); where p is NaN never
   void (*count_binary)(Context&, int64_t n, const T* p, const T* t, double threshold, double* count);
-  // matrix (classes, classes)[target][argmax z] += 1
+  // matrix (classes, classes)[target][argmax z] += 1. The first NaN is the largest, unless it stands at the
+  // target: then the row counts for the first class that is not (for none where there is no other).
   void (*confusion)(Context&, int64_t rows, int64_t classes, const T* z, ClassTargets<T>, double* matrix);
-  // matrix (2, 2)[t > 0.5][p > threshold] += 1
+  // matrix (2, 2)[t > 0.5][p > threshold] += 1; a NaN is on the wrong side
   void (*binary_confusion)(Context&, int64_t n, const T* p, const T* t, double threshold, double* matrix);
   // sums (cols, 4) += per column: sum (y-t)^2, sum |y-t|, sum t, sum t^2
   void (*regression_sums)(Context&, int64_t rows, int64_t cols, const T* y, const T* t, double* sums);

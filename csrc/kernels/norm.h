@@ -1,7 +1,7 @@
 // Batch normalisation (Ioffe and Szegedy 2015) and local response normalisation (Krizhevsky et al. 2012).
 #pragma once
 
-#include "core/context.h"
+#include "kernels/optimizer.h"
 
 namespace nnx {
 
@@ -23,10 +23,11 @@ struct NormKernels {
   int64_t (*batch_norm_workspace)(const BatchNormShape&);
   // Batch statistics: saved_mean, saved_inverse (channels) = mean, 1 / sqrt(biased variance + epsilon);
   // y (rows, channels) = gamma (x - mean) * inverse + beta;
-  // running = momentum * running + (1 - momentum) * batch (mean and biased variance), where not null.
+  // running = momentum * running + (1 - momentum) * batch (mean and biased variance), where not null, and
+  // where `guard` is null or knows of no reason to leave the step undone.
   void (*batch_norm_train)(Context&, const BatchNormShape&, const T* x, const T* gamma, const T* beta,
                            double epsilon, double momentum, T* running_mean, T* running_variance, T* y,
-                           T* saved_mean, T* saved_inverse);
+                           T* saved_mean, T* saved_inverse, const StepState* guard);
   // y = gamma (x - mean) / sqrt(variance + epsilon) + beta
   void (*batch_norm_infer)(Context&, const BatchNormShape&, const T* x, const T* gamma, const T* beta,
                            const T* mean, const T* variance, double epsilon, T* y);

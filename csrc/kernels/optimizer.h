@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/context.h"
+#include "kernels/elementwise.h"
 
 namespace nnx {
 
@@ -16,7 +17,8 @@ struct StepState {
   double loss_sum = 0.0;       // loss * rows, over the run
   double squared_norm = 0.0, gradient_scale = 1.0;
   int32_t watch = 0;   // halt at the first loss that is not finite
-  int32_t halted = 0;  // one was met: this step has changed no parameter, and state.end has not ended it
+  int32_t halted = 0;  // one was met, or a fault: this step has changed no parameter and is not done
+  LabelFault fault;    // of the labels of this run
 };
 
 struct SgdRule {
@@ -25,7 +27,8 @@ struct SgdRule {
   bool nesterov = false;
   double weight_decay = 0.0;  // added to the gradient: g + weight_decay * p
   Live<double> gradient_scale{1.0, nullptr};
-  // Where given and guard->watch: nothing is done unless guard->loss is finite.
+  // Where given: nothing is done after a fault of labels, nor, with guard->watch, unless guard->loss is
+  // finite.
   const StepState* guard = nullptr;
 };
 
@@ -60,8 +63,9 @@ struct OptimizerKernels {
   void (*squared_norm)(Context&, int64_t n, const T* g, Policy, double* sum);
   // *scale = min(1, clip_norm / sqrt(*sum)); 1 where *sum is 0 or not finite
   void (*clip_scale)(Context&, const double* sum, double clip_norm, double* scale);
-  // Ends a step of `rows` rows: halts where state->watch and the loss is not finite, or halted already; else
-  // adds to loss_sum, moves on step, done and start, and takes the next learning rate, rates[min(done, count
+  // Ends a step of `rows` rows: halts where state->watch and the loss is not finite, after a fault of labels,
+  // or where halted already; else adds to loss_sum, moves on step, done and start, and takes the next
+  // learning rate, rates[min(done, count
   // - 1)]; rates may be null, the rate then stays.
   void (*end_step)(Context&, int64_t rows, const double* rates, int64_t count, StepState* state);
 };

@@ -68,7 +68,8 @@ BatchNormTraining batch_norm_train(const Tensor& x, const Tensor& gamma, const T
         [&](Context& context) {
           kernels.batch_norm_train(context, shape, x.data<T>(), gamma.data<T>(), beta.data<T>(), epsilon,
                                    momentum, out.running_mean.data<T>(), out.running_variance.data<T>(),
-                                   out.y.data<T>(), out.saved_mean.data<T>(), out.saved_inverse.data<T>());
+                                   out.y.data<T>(), out.saved_mean.data<T>(), out.saved_inverse.data<T>(),
+                                   nullptr);
         });
   });
   return out;

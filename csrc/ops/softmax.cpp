@@ -12,6 +12,7 @@ Tensor forward(const char* where, const Tensor& x, int64_t axis) {
   expect_float(where, "x", x);
   const SoftmaxShape shape = softmax_shape(where, x.shape(), axis);
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  if (y.elements() == 0) return y;
   Device& device = device_of(x.device());
   dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -30,6 +31,7 @@ Tensor backward(const char* where, const Tensor& dy, const Tensor& y, int64_t ax
   const SoftmaxShape shape = softmax_shape(where, y.shape(), axis);
   expect_shape(where, "dy", dy.shape(), y.shape());
   const Tensor dx = Tensor::empty(y.shape(), y.dtype(), y.device());
+  if (dx.elements() == 0) return dx;
   Device& device = device_of(y.device());
   dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -46,7 +48,10 @@ Tensor backward(const char* where, const Tensor& dy, const Tensor& y, int64_t ax
 
 SoftmaxShape softmax_shape(const char* where, const Shape& x, int64_t axis) {
   const int64_t at = resolve_axis(where, axis, x.rank());
-  if (x[at] < 1) bad_value(where, "x", detail::concatenate("an extent of at least 1 in axis ", at), x);
+  // Of no rows there is nothing to compute, whatever their length.
+  const bool rows = x.elements(0, at) != 0 && x.elements(at + 1, x.rank()) != 0;
+  if (x[at] < 1 && rows)
+    bad_value(where, "x", detail::concatenate("an extent of at least 1 in axis ", at), x);
   return {x.elements(0, at), x[at], x.elements(at + 1, x.rank())};
 }
 

@@ -22,6 +22,11 @@ void Compiler<T>::compile() {
   lower();
   if (training_) mark_gradients();
   emit_input();
+  if (program_.options_.loss) {
+    const Shape& shape = graph_.node(loss_node_).shape;
+    if (shape.rank() < 1) bad_value("program", "loss", "an output with an axis of its own", shape);
+    emit_labels();
+  }
   for (Op& op : ops_) emit_forward(op);
   if (program_.options_.loss) {
     emit_targets();
@@ -249,6 +254,8 @@ void Compiler<T>::count_flops() {
 
 template <class T>
 void Compiler<T>::finish() {
+  program_.memory_.lay_out();
+  if (program_.options_.describe) return;
   program_.memory_.allocate(parameters_.device());
   int64_t sums = 0;
   for (const int64_t size : program_.metric_sizes_) sums += size;

@@ -44,6 +44,7 @@ void Compiler<T>::emit_dense(const Op& op) {
 
 template <class T>
 Conv2dShape Compiler<T>::conv2d_shape_of(const Op& op) const {
+  expect_batch(op.node->elements());  // of one computed with its pool, too, which no buffer holds
   return ops::conv2d_shape("conv2d", input_shape(op).with_leading(program_.options_.max_batch),
                            graph_.node(op.node->inputs[1]).shape, op.node->conv2d);
 }
@@ -170,10 +171,10 @@ void Compiler<T>::emit_batch_norm(Op& op) {
   const Ref<T> saved_mean = ref(op.saved), saved_inverse = ref(op.saved_second);
   emit(
       Phase::forward, node.scope, {x_buffer, y_buffer, op.saved, op.saved_second},
-      [=, epsilon = node.epsilon, momentum = node.momentum, kernel = table_.norm.batch_norm_train](
-          Context& context, int64_t n) {
+      [=, epsilon = node.epsilon, momentum = node.momentum, state = program_.state_,
+       kernel = table_.norm.batch_norm_train](Context& context, int64_t n) {
         kernel(context, {rows * n, channels}, x, gamma, beta, epsilon, momentum, mean, variance, y,
-               saved_mean, saved_inverse);
+               saved_mean, saved_inverse, state);
       },
       y_buffer, node.elements());
 }

@@ -1,9 +1,29 @@
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "program/compiler.h"
 
 namespace nnx::program {
+
+// Labels come before the forward pass, which changes a batch norm's statistics: one that is no class ends the
+// run with nothing changed.
+template <class T>
+void Compiler<T>::emit_labels() {
+  if (program_.options_.loss->targets != Targets::labels) return;
+  Program* const program = &program_;
+  const int64_t classes = graph_.node(loss_node_).shape.back();
+  if (classes > std::numeric_limits<int32_t>::max())
+    bad_value("program", "loss", "fewer than 2^31 classes", classes);
+  target_buffer_ = buffer_of(1, sizeof(int32_t));
+  const Ref<int32_t> labels = program_.memory_.template ref<int32_t>(target_buffer_);
+  emit(Phase::labels, "targets", {target_buffer_},
+       [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
+         const Feed& feed = program->feed_;
+         gather(context, n, classes, feed.y_type, feed.y, feed.order, program->first_row(), labels,
+                &program->state_->fault);
+       });
+}
 
 template <class T>
 void Compiler<T>::emit_targets() {
@@ -20,16 +40,7 @@ void Compiler<T>::emit_targets() {
          gather(context, n, 1, dtype_of<T>, from, program->feed_.order, program->first_row(), weight);
        });
 
-  if (loss.targets == Targets::labels) {
-    target_buffer_ = buffer_of(1, sizeof(int32_t));
-    const Ref<int32_t> labels = program_.memory_.template ref<int32_t>(target_buffer_);
-    emit(Phase::targets, "targets", {target_buffer_},
-         [=, gather = table_.elementwise.gather_labels](Context& context, int64_t n) {
-           const Feed& feed = program->feed_;
-           gather(context, n, feed.y_type, feed.y, feed.order, program->first_row(), labels);
-         });
-    return;
-  }
+  if (loss.targets == Targets::labels) return;
   const int64_t columns = value(loss_value_).elements;
   target_buffer_ = buffer_of(columns);
   const Ref<T> targets = ref(target_buffer_);
@@ -141,9 +152,10 @@ void Compiler<T>::emit_metrics() {
         });
         break;
       case MetricKind::confusion:
-        append(classes * classes, [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
-          kernel(context, n * rows, classes, y, class_targets(), to);
-        });
+        append(expect_bytes("confusion", {classes, classes}),
+               [=, kernel = table_.loss.confusion](Context& context, int64_t n) {
+                 kernel(context, n * rows, classes, y, class_targets(), to);
+               });
         break;
       case MetricKind::binary:
         append(1, [=, kernel = table_.loss.count_binary](Context& context, int64_t n) {

@@ -35,6 +35,7 @@ std::vector<int> Compiler<T>::trained_by(const Op& op) const {
 template <class T>
 Ref<T> Compiler<T>::slot_ref(int parameter, Slot slot) {
   if (slot == Slot::gradient) program_.keeps_gradients_ = true;
+  if (program_.options_.describe) return {};
   program_.parameter_cells_.push_back(parameters_.view(parameter, slot).raw());
   return {&program_.parameter_cells_.back()};
 }
@@ -123,6 +124,15 @@ void Compiler<T>::emit_parameter_update(int parameter) {
   updated_[static_cast<size_t>(parameter)] = true;
 }
 
+// body(values, place in the other slots, elements)
+template <class T>
+template <class F>
+void Compiler<T>::for_trainable_runs(const F& body) {
+  for (const ParameterRun& run : parameters_.trainable_runs()) {
+    if (run.elements > 0) body(static_cast<T*>(run.values), run.offset, run.elements);
+  }
+}
+
 template <class T>
 void Compiler<T>::emit_update() {
   const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
@@ -135,20 +145,21 @@ void Compiler<T>::emit_update() {
     return;
   }
   const auto cell = [&](Slot slot) -> Ref<T> {
+    if (program_.options_.describe) return {};
     program_.parameter_cells_.push_back(parameters_.slot(slot).raw());
     return {&program_.parameter_cells_.back()};
   };
-  const int64_t count = parameters_.trainable_elements();
-  const Ref<T> p = cell(Slot::value), g = cell(Slot::gradient);
+  const Ref<T> g = cell(Slot::gradient);
   program_.keeps_gradients_ = true;
   StepState* const state = program_.state_;
   SgdRule sgd = sgd_rule();
   if (optimizer->clip_norm) {
     sgd.gradient_scale.at = &state->gradient_scale;
     emit(Phase::update, "optimizer", {},
-         [=, clip = *optimizer->clip_norm, norm = table_.optimizer.squared_norm,
+         [=, elements = parameters_.trainable_elements(), clip = *optimizer->clip_norm,
+          norm = table_.optimizer.squared_norm,
           kernel = table_.optimizer.clip_scale](Context& context, int64_t) {
-           norm(context, count, g, Policy::assign, &state->squared_norm);
+           norm(context, elements, g, Policy::assign, &state->squared_norm);
            kernel(context, &state->squared_norm, clip, &state->gradient_scale);
          });
   }
@@ -157,14 +168,18 @@ void Compiler<T>::emit_update() {
                         optimizer->epsilon, optimizer->weight_decay, optimizer->decoupled,
                         {0, &state->step},  sgd.gradient_scale,      state};
     const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
-    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
-      kernel(context, count, p, g, m, v, rule);
+    for_trainable_runs([&](T* p, int64_t at, int64_t count) {
+      emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
+        kernel(context, count, p, g + at, m + at, v + at, rule);
+      });
     });
     return;
   }
   const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
-  emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
-    kernel(context, count, p, g, velocity, sgd);
+  for_trainable_runs([&](T* p, int64_t at, int64_t count) {
+    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
+      kernel(context, count, p, g + at, velocity == nullptr ? nullptr : velocity + at, sgd);
+    });
   });
 }
 

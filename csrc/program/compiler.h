@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/size.h"
 #include "program/program.h"
 
 namespace nnx::program {
@@ -76,6 +77,7 @@ class Compiler {
   void emit_elementwise(const Op& op);
 
   // compile_loss.cpp
+  void emit_labels();
   void emit_targets();
   void emit_loss();
   void emit_loss_kernel();
@@ -127,6 +129,8 @@ class Compiler {
       std::function<void(Context&, int64_t n, const SgdRule&, SgdTarget<T> w, SgdTarget<T> b)> kernel);
   void emit_finished_updates(const Op& op);
   void emit_parameter_update(int parameter);
+  template <class F>
+  void for_trainable_runs(const F& body);
   void emit_update();
 
   // Appends a step. `uses`: the buffers it reads or writes.
@@ -147,7 +151,15 @@ class Compiler {
   }
 
   int buffer_of(int64_t elements, size_t element_size = sizeof(T)) {
-    return program_.memory_.add(elements * program_.options_.max_batch * static_cast<int64_t>(element_size));
+    return program_.memory_.add(expect_batch(elements, element_size));
+  }
+  // The bytes of an array of that many elements per sample. What is only described may be larger than what
+  // can be, as long as kernels can reckon with it.
+  int64_t expect_batch(int64_t elements, size_t element_size = sizeof(T)) const {
+    constexpr int64_t kMostDescribed = kMostBytes << 8;
+    return expect_bytes("program",
+                        {elements, program_.options_.max_batch, static_cast<int64_t>(element_size)},
+                        program_.options_.describe ? kMostDescribed : kMostBytes);
   }
   Ref<T> ref(int buffer) const { return buffer < 0 ? Ref<T>{} : program_.memory_.ref<T>(buffer); }
   Ref<T> value_ref(int value) const { return ref(values_[static_cast<size_t>(value)].buffer); }

@@ -31,6 +31,16 @@ void* reserve(Tensor& tensor, int64_t bytes, DeviceId device) {
   return tensor.raw();
 }
 
+template <class F>
+std::exception_ptr error_of(const F& throwing) {
+  try {
+    throwing();
+  } catch (...) {
+    return std::current_exception();
+  }
+  return {};
+}
+
 int64_t bytes_of(int64_t elements, DType dtype) { return elements * static_cast<int64_t>(size_of(dtype)); }
 
 }  // namespace
@@ -65,6 +75,7 @@ RunResult DeviceRun::run() {
     }
   }
   device_.synchronize();
+  if (hooks_.steps != nullptr) *hooks_.steps = result_.steps;
   if (error_) std::rethrow_exception(error_);
   update_result();
   if (hooks_.progress && !result_.stopped && hooks_.interval > 0.0)
@@ -297,7 +308,10 @@ void DeviceRun::look() {
   enqueued_ = 0;
   result_.steps = state_.done;
   result_.samples = window_.begin + std::min(state_.start, window_.rows);
-  if (state_.halted != 0) {
+  if (state_.fault.found != 0) {
+    error_ = error_of([&] { program_.refuse_label(state_.fault); });
+    ended_ = true;
+  } else if (state_.halted != 0) {
     resume_after_halt(asked - done);
   }
   const double passed = seconds(Clock::now() - last_look_);
@@ -310,6 +324,7 @@ void DeviceRun::look() {
     steps_to_look_ = std::max<int64_t>(std::min(steps_to_look_, asked) / 2, 1);
   }
   if (hooks_.interval > 0.0) known().steps_to_look = steps_to_look_;
+  if (ended_) return;
   if (hooks_.interval <= 0.0 || seconds(last_look_ - last_report_) >= hooks_.interval) report();
 }
 
@@ -335,20 +350,21 @@ void DeviceRun::resume_after_halt(int64_t times) {
 }
 
 void DeviceRun::update_result() {
-  result_.loss = result_.samples > 0 ? state_.loss_sum / static_cast<double>(result_.samples) : 0.0;
+  result_.loss = state_.loss_sum / static_cast<double>(result_.samples);  // NaN of none
   result_.metrics = program_.read_metrics();
   result_.nonfinite = program_.nonfinite_;
 }
 
 void DeviceRun::report() {
-  try {
+  const std::exception_ptr error = error_of([&] {
     if (hooks_.progress) {
       update_result();
       if (hooks_.progress(result_)) result_.stopped = ended_ = true;
     }
     if (hooks_.interrupt) hooks_.interrupt();
-  } catch (...) {
-    error_ = std::current_exception();
+  });
+  if (error) {
+    error_ = error;
     ended_ = true;
   }
   last_report_ = last_look_ = Clock::now();

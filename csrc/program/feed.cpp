@@ -17,16 +17,9 @@ void check_labels(const char* where, const Tensor& given, int64_t classes) {
       }
     }
   };
-  switch (labels.dtype()) {
-    case DType::int32:
-      return scan(labels.data<int32_t>());
-    case DType::int64:
-      return scan(labels.data<int64_t>());
-    case DType::uint8:
-      return scan(labels.data<uint8_t>());
-    default:
-      bad_type(where, "y", "integer labels", name_of(labels.dtype()));
-  }
+  if (labels.dtype() == DType::int64) return scan(labels.data<int64_t>());
+  if (labels.dtype() == DType::uint8) return scan(labels.data<uint8_t>());
+  scan(labels.data<int32_t>());
 }
 
 void expect_place(const char* where, const char* name, const Tensor& tensor, DeviceId device) {
@@ -42,6 +35,8 @@ void check_targets(const char* where, const Program& program, const Tensor& y, i
   }
   if (program.options().loss->targets == Targets::labels) {
     ops::expect_shape(where, "y", y.shape(), Shape{rows});
+    if (y.dtype() == DType::float32 || y.dtype() == DType::float64)
+      bad_type(where, "y", "integer labels", name_of(y.dtype()));
     if (!labels_checked) check_labels(where, y, program.classes());
   } else if (y.shape().elements(1, y.rank()) != program.target_elements()) {
     bad_value(where, "y", detail::concatenate(program.target_elements(), " targets per sample"), y.shape());
@@ -59,6 +54,7 @@ Feed make_feed(const char* where, const Program& program, const Tensor& x, const
     bad_value(where, "x", "shape " + expected, x.shape());
   }
   Feed feed;
+  feed.where = where;
   feed.rows = feed.data_rows = x.shape()[0];
   feed.resident = x.device().kind != DeviceKind::cpu;
   if (feed.resident) expect_place(where, "x", x, program.parameters()->device());
@@ -80,7 +76,8 @@ Feed make_feed(const char* where, const Program& program, const Tensor& x, const
     ops::expect_dtype(where, "order", order, DType::int64);
     ops::expect_rank(where, "order", order.shape(), 1, "(rows)");
     expect_place(where, "order", order, DeviceId{});
-    const auto* rows = order.data<int64_t>();
+    feed.order_held = order.clone();
+    const auto* rows = feed.order_held.data<int64_t>();
     for (int64_t i = 0; i < order.elements(); ++i) {
       if (rows[i] < 0 || rows[i] >= feed.rows) {
         bad_value(where, "order", detail::concatenate("rows in [0, ", feed.rows, ")"),

@@ -1,6 +1,7 @@
 #include "program/graph.h"
 
 #include "core/error.h"
+#include "core/size.h"
 #include "ops/activation.h"
 #include "ops/checks.h"
 #include "ops/dense.h"
@@ -63,6 +64,7 @@ const Node& Graph::node(int id) const {
 }
 
 int Graph::append(NodeKind kind, const Shape& shape, std::vector<int> inputs) {
+  expect_bytes(name_of(kind), {shape.elements(), sizeof(float)});
   Node node;
   node.kind = kind;
   node.scope = scope_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/error.h"
+
 namespace nnx::program {
 namespace {
 
@@ -23,7 +25,7 @@ void MemoryPlan::touch(int buffer, int step) {
   touched.last = std::max(touched.last, step);
 }
 
-void MemoryPlan::allocate(DeviceId device) {
+void MemoryPlan::lay_out() {
   // Largest first, each at the lowest offset where nothing that lives at the same time is in the way.
   std::vector<Buffer*> order;
   for (Buffer& buffer : buffers_) {
@@ -40,13 +42,24 @@ void MemoryPlan::allocate(DeviceId device) {
       offset = std::max(offset, other->offset + other->bytes);
     }
     buffer->offset = offset;
-    bytes_ = std::max(bytes_, offset + buffer->bytes);
+    int64_t end;
+    if (__builtin_add_overflow(offset, buffer->bytes, &end)) {
+      throw OutOfMemory(detail::concatenate("program: its arrays together would take ",
+                                            static_cast<double>(offset) + static_cast<double>(buffer->bytes),
+                                            " bytes, fewer than 2^63 are possible"));
+    }
+    bytes_ = std::max(bytes_, end);
     placed.insert(std::upper_bound(placed.begin(), placed.end(), buffer,
                                    [](Buffer* a, Buffer* b) { return a->offset < b->offset; }),
                   buffer);
   }
+}
+
+void MemoryPlan::allocate(DeviceId device) {
   arena_ = Tensor::empty({bytes_}, DType::uint8, device);
-  for (Buffer* buffer : order) buffer->address = static_cast<char*>(arena_.raw()) + buffer->offset;
+  for (Buffer& buffer : buffers_) {
+    if (buffer.first >= 0) buffer.address = static_cast<char*>(arena_.raw()) + buffer.offset;
+  }
 }
 
 }  // namespace nnx::program

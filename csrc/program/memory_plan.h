@@ -21,7 +21,9 @@ class MemoryPlan {
   int add(int64_t bytes);
   // The buffer is read or written at a step of the program. Steps come in the order they run.
   void touch(int buffer, int step);
-  // Lays the buffers out and allocates the arena. Buffers never touched get no memory.
+  // Lays the buffers out. Those never touched get no memory.
+  void lay_out();
+  // The arena, laid out before.
   void allocate(DeviceId device);
 
   template <class U>

@@ -1,6 +1,7 @@
 #include "program/parameters.h"
 
 #include "core/error.h"
+#include "core/size.h"
 
 namespace nnx::program {
 namespace {
@@ -8,22 +9,39 @@ namespace {
 // A cache line of float32: no two parameters share one.
 constexpr int64_t kAlignment = 16;
 
-int64_t place(std::vector<ParameterEntry>& entries, bool trainable, int64_t offset) {
-  for (ParameterEntry& entry : entries) {
-    if (entry.trainable != trainable) continue;
-    entry.offset = offset;
-    offset += (entry.shape.elements() + kAlignment - 1) / kAlignment * kAlignment;
-  }
-  return offset;
+int64_t padded(int64_t elements) { return (elements + kAlignment - 1) / kAlignment * kAlignment; }
+
+char* moved(void* data, int64_t elements, DType dtype) {
+  return static_cast<char*>(data) + static_cast<size_t>(elements) * size_of(dtype);
 }
 
 }  // namespace
 
 Parameters::Parameters(std::vector<ParameterEntry> entries, DType dtype, DeviceId device)
     : entries_(std::move(entries)), dtype_(dtype), device_(device) {
-  trainable_elements_ = place(entries_, true, 0);
-  elements_ = place(entries_, false, trainable_elements_);
-  slot(Slot::value);
+  std::vector<std::pair<ParameterEntry*, int64_t>> own;  // with their places among the values not shared
+  int64_t own_elements = 0;
+  for (const bool trainable : {true, false}) {
+    for (ParameterEntry& entry : entries_) {
+      if (entry.trainable != trainable) continue;
+      expect_bytes(entry.name.c_str(), {entry.shape.elements(), static_cast<int64_t>(size_of(dtype))});
+      const int64_t elements = padded(entry.shape.elements());
+      entry.offset = elements_;
+      elements_ += elements;
+      const bool shared = entry.value.defined() && entry.value.dtype() == dtype &&
+                          entry.value.device() == device && entry.value.shape() == entry.shape;
+      if (shared) continue;
+      own.emplace_back(&entry, own_elements);
+      own_elements += elements;
+    }
+    if (trainable) trainable_elements_ = elements_;
+  }
+  Tensor& values = slots_[static_cast<int>(Slot::value)];
+  values = Tensor::zeros({own_elements}, dtype_, device_);
+  for (const auto& [entry, place] : own) {
+    entry->value =
+        Tensor::wrap(moved(values.raw(), place, dtype_), entry->shape, dtype_, device_, values.owner());
+  }
 }
 
 const ParameterEntry& Parameters::entry(int index) const {
@@ -33,23 +51,38 @@ const ParameterEntry& Parameters::entry(int index) const {
   return entries_[static_cast<size_t>(index)];
 }
 
+std::vector<ParameterRun> Parameters::trainable_runs() const {
+  std::vector<ParameterRun> runs;
+  for (const ParameterEntry& entry : entries_) {
+    if (!entry.trainable) continue;
+    const int64_t elements = padded(entry.shape.elements());
+    const bool follows = !runs.empty() &&
+                         moved(runs.back().values, runs.back().elements, dtype_) == entry.value.raw() &&
+                         runs.back().offset + runs.back().elements == entry.offset;
+    if (follows) {
+      runs.back().elements += elements;
+    } else {
+      runs.push_back({entry.value.raw(), entry.offset, elements});
+    }
+  }
+  return runs;
+}
+
 Tensor& Parameters::slot(Slot slot) {
   Tensor& array = slots_[static_cast<int>(slot)];
-  if (!array.defined()) {
-    array = Tensor::zeros({slot == Slot::value ? elements_ : trainable_elements_}, dtype_, device_);
-  }
+  if (!array.defined()) array = Tensor::zeros({trainable_elements_}, dtype_, device_);
   return array;
 }
 
 Tensor Parameters::view(int index, Slot which) {
   const ParameterEntry& parameter = entry(index);
-  if (which != Slot::value && !parameter.trainable) {
+  if (which == Slot::value) return parameter.value;
+  if (!parameter.trainable) {
     bad_value("parameters", "slot", "'value' for a parameter that is not trained", parameter.name);
   }
   Tensor& array = slot(which);
-  char* const data =
-      static_cast<char*>(array.raw()) + static_cast<size_t>(parameter.offset) * size_of(dtype_);
-  return Tensor::wrap(data, parameter.shape, dtype_, device_, array.owner());
+  return Tensor::wrap(moved(array.raw(), parameter.offset, dtype_), parameter.shape, dtype_, device_,
+                      array.owner());
 }
 
 }  // namespace nnx::program

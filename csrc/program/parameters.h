@@ -1,4 +1,5 @@
-// A model's weights and what training keeps beside them, in one flat array per slot.
+// A model's weights and what training keeps beside them. Gradients and the optimizer's state are the model's
+// own, one flat array per slot; values may be shared with other models' parameters.
 #pragma once
 
 #include <string>
@@ -16,7 +17,15 @@ struct ParameterEntry {
   std::string name;
   Shape shape;
   bool trainable;
-  int64_t offset = 0;  // elements from the start of a slot
+  // Values that exist already and are to be used where dtype and device are the same; else undefined.
+  Tensor value;
+  int64_t offset = 0;  // elements from the start of the gradient's and the states' arrays
+};
+
+// Trainable parameters that follow each other in every slot: one update runs over them all.
+struct ParameterRun {
+  void* values;
+  int64_t offset, elements;
 };
 
 class Parameters {
@@ -27,14 +36,15 @@ class Parameters {
   const ParameterEntry& entry(int index) const;  // ValueError for an index that is none
   DType dtype() const { return dtype_; }
   DeviceId device() const { return device_; }
-  // Trainable parameters come first: one update runs over [0, trainable_elements).
   int64_t trainable_elements() const { return trainable_elements_; }
   int64_t elements() const { return elements_; }
+  // Those of all trainable parameters; a single one where no values are shared.
+  std::vector<ParameterRun> trainable_runs() const;
 
-  // A slot's array, zeros when first asked for. Only trainable elements have one, but for values.
+  // The array of a slot other than values, zeros when first asked for: (trainable_elements).
   Tensor& slot(Slot slot);
   bool has(Slot slot) const { return slots_[static_cast<int>(slot)].defined(); }
-  // One parameter's part of it, sharing memory.
+  // One parameter's part of a slot, sharing memory.
   Tensor view(int index, Slot slot);
 
  private:
@@ -42,7 +52,7 @@ class Parameters {
   DType dtype_;
   DeviceId device_;
   int64_t trainable_elements_ = 0, elements_ = 0;
-  Tensor slots_[kSlots];
+  Tensor slots_[kSlots];  // that of values: those that are not shared
 };
 
 }  // namespace nnx::program

@@ -62,9 +62,10 @@ Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Param
   }
   // A device that works behind the host watches the loss itself, see StepState.
   const Phase watch = device_of(parameters_->device()).asynchronous() ? Phase::loss : Phase::watch;
-  train_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics,
-                        Phase::backward, Phase::update});
-  evaluate_list_ = select({Phase::input, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics});
+  train_list_ = select({Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss, watch,
+                        Phase::metrics, Phase::backward, Phase::update});
+  evaluate_list_ = select(
+      {Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics});
   predict_list_ = select({Phase::input, Phase::forward, Phase::output});
 }
 
@@ -156,13 +157,24 @@ struct Program::Run {
   }
 
   void update_result() {
-    result.loss = result.samples > 0 ? loss_sum / static_cast<double>(result.samples) : 0.0;
+    result.loss = loss_sum / static_cast<double>(result.samples);  // NaN of none
     result.metrics = program.read_metrics();
     result.nonfinite = program.nonfinite_;
   }
 
-  void report() {
+  // Ends the run with the error of a function, if it throws one.
+  template <class F>
+  void stop(const F& throwing) {
     try {
+      throwing();
+    } catch (...) {
+      error = std::current_exception();
+      ended = true;
+    }
+  }
+
+  void report() {
+    stop([&] {
       // Progress first: whoever is interrupted knows of every step that was done.
       if (hooks.progress) {
         update_result();
@@ -172,10 +184,7 @@ struct Program::Run {
         }
       }
       if (hooks.interrupt) hooks.interrupt();
-    } catch (...) {
-      error = std::current_exception();
-      ended = true;
-    }
+    });
     last_report = last_watch = Clock::now();
   }
 
@@ -183,12 +192,7 @@ struct Program::Run {
   void watch() {
     if (!hooks.interrupt || seconds_since(last_watch) < 0.1) return;
     last_watch = Clock::now();
-    try {
-      hooks.interrupt();
-    } catch (...) {
-      error = std::current_exception();
-      ended = true;
-    }
+    stop(hooks.interrupt);
   }
 
   void operator()(Context& context) {
@@ -201,6 +205,10 @@ struct Program::Run {
           if (ended) return;
         }
         step->run(context, rows_now);
+        if (step->phase == Phase::labels && program.state_->fault.found != 0) {
+          stop([&] { program.refuse_label(program.state_->fault); });
+          return;
+        }
       }
       end_step();
     }
@@ -213,6 +221,7 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   if (user_.load() == std::this_thread::get_id()) {
     throw ValueError("program: a callback may not run the program that called it");
   }
+  if (options_.describe) bad_value("program", "describe", "False for a program that runs", "True");
   const std::lock_guard<std::mutex> lock(in_use_);
   const Use use(user_);
   if (batch_size < 1 || batch_size > options_.max_batch) {
@@ -221,6 +230,7 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   }
   feed_ = feed;
   nonfinite_.reset();
+  if (hooks.steps != nullptr) *hooks.steps = 0;
   Device& device = device_of(parameters_->device());
   device.zero(metric_memory_.raw(), metric_memory_.bytes());
   if (device.asynchronous()) {
@@ -231,7 +241,9 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   const double steps = static_cast<double>(feed.rows) / static_cast<double>(batch_size);
   const double work_to_share = work * std::clamp(steps, 1.0, kMostStepsCounted);
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
+  state_->fault = {};
   device.run(work_to_share, workspace_.raw(), std::ref(run));
+  if (hooks.steps != nullptr) *hooks.steps = run.result.steps;
   if (run.error) std::rethrow_exception(run.error);
   run.update_result();
   if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {
@@ -251,6 +263,11 @@ RunResult Program::evaluate(const Feed& feed, int64_t batch_size, const RunHooks
 
 RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
   return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
+}
+
+void Program::refuse_label(const LabelFault& fault) const {
+  bad_value(feed_.where, "y", detail::concatenate("labels in [0, ", classes_, ")"),
+            detail::concatenate(fault.label, ", written there while the labels were in use"));
 }
 
 // On the first loss that is not finite, finds the layer whose output is the first to be so.

@@ -58,11 +58,13 @@ struct ProgramOptions {
   std::vector<MetricSpec> metrics;
   uint64_t seed = 0;
   Precision precision = Precision::strict;
+  bool describe = false;  // only asked for its numbers: allocates nothing and cannot run
 };
 
 // The arrays a run reads; their shapes and labels have been checked. They lie on the host, or, where
 // `resident`, x, y and weight on the program's device.
 struct Feed {
+  const char* where = "";  // the function that was called, for messages
   bool resident = false;
   int64_t rows = 0;       // to go over
   int64_t data_rows = 0;  // in x, y and weight
@@ -72,6 +74,7 @@ struct Feed {
   DType y_type = DType::float32;
   const void* weight = nullptr;    // of the parameters' dtype
   const int64_t* order = nullptr;  // (rows), or null for 0, 1, 2, ...
+  Tensor order_held;               // a copy of the caller's, which is his to change
   void* result = nullptr;          // predictions, of the parameters' dtype
 };
 
@@ -88,13 +91,14 @@ struct NonFinite {
 
 struct RunResult {
   int64_t steps = 0, samples = 0;
-  double loss = 0.0;  // mean over the batches, weighted by their sizes
+  double loss = 0.0;  // mean over the batches, weighted by their sizes; NaN of none
   std::vector<std::vector<double>> metrics;
   bool stopped = false;
   std::optional<NonFinite> nonfinite;
 };
 
 struct RunHooks {
+  int64_t* steps = nullptr;  // those whose updates the weights have are written here, however the run ends
   // Called about every `interval` seconds (0: after every step) and at the end; true stops. May throw.
   std::function<bool(const RunResult&)> progress;
   double interval = 0.1;
@@ -134,7 +138,7 @@ class Program {
   friend class Compiler;
   friend class DeviceRun;
 
-  enum class Phase { input, forward, targets, loss, watch, metrics, output, backward, update };
+  enum class Phase { input, labels, forward, targets, loss, watch, metrics, output, backward, update };
 
   struct Step {
     std::string layer;
@@ -151,6 +155,8 @@ class Program {
                 const RunHooks& hooks, bool with_loss, double flops);
   List select(std::initializer_list<Phase> phases) const;
   void watch_loss(Context& context, int64_t rows);
+  // Labels were checked before the run; one that is no class now was written meanwhile.
+  [[noreturn]] void refuse_label(const LabelFault& fault) const;
   // The first layer whose output is not finite on the current batch; "loss" where none is.
   std::string nonfinite_layer(const std::function<void(const Step&)>& run, int64_t rows);
   std::vector<double> metric_sums() const;  // of all metrics, one after the other

@@ -101,7 +101,7 @@ class Model(Layer):
         self.precision, self.epoch = precision, 0
         self.optimizer.iterations = 0
         for weight in self.weights:
-            weight.release()
+            weight.leave(place, programs.dtype_of(precision))
         self._store = None
         self._graphs.clear()
         self.programs.clear()
@@ -251,23 +251,22 @@ class Model(Layer):
             raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
         return self._traced
 
-    def bound(self, input_shape: Shape | None = None, training: bool = False) -> tracing.Traced:
-        """A graph over a parameter store that holds all weights; for training, these and no others.
-
-        Weights that already lie in one store, a bigger model's perhaps, stay there to predict.
-        """
+    def bound(self, input_shape: Shape | None = None) -> tracing.Traced:
+        """A graph over this model's parameter store: values that layers share with other models, its own state."""
         base = self.traced()
-        store = tracing.common_store(base.weights) if base.weights else self._store
-        if store is None or (training and len(store) != len(base.weights)):
-            if self.seed is None:
-                self.seed = seeds.draw()
-            fixed = tracing.frozen(self)
-            named = self.named_weights()
-            dtype = programs.dtype_of(self.precision)
-            store = tracing.new_store(named, base.weights, fixed, dtype, self.device, self.seed)
-        self._store = store
+        if self._store is None or not tracing.holds(self._store, base.weights):
+            self._store = self._new_store(base)
         shape = base.input_shape if input_shape is None else input_shape
         found = self._graphs.get(shape)
-        if found is None or found.store is not store:
-            found = self._graphs[shape] = tracing.trace(self, shape, store)
+        if found is None or found.store is not self._store:
+            found = self._graphs[shape] = tracing.trace(self, shape, self._store, base.weights)
         return found
+
+    def _new_store(self, base: tracing.Traced) -> _core.Parameters:
+        # Without a wish of its own the model computes where its weights are.
+        place = tracing.common_place(base.weights) if self.optimizer is None else None
+        if place is None and self.seed is None:
+            self.seed = seeds.draw()
+        device, dtype = place or (self.device, programs.dtype_of(self.precision))
+        named, fixed = self.named_weights(), tracing.frozen(self)
+        return tracing.new_store(named, base.weights, fixed, dtype, device, self.seed, self._store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +36,8 @@ class Totals:
         self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)] if self.counts else counts
         self.samples += result["samples"]
         self.steps += result["steps"]
-        self.loss += result["loss"] * result["samples"]
+        if result["samples"]:  # of none the loss is nan
+            self.loss += result["loss"] * result["samples"]
 
     def plus(self, samples: int, steps: int, loss: float, counts: list[list[float]]) -> Totals:
         """These sums and those of a call of the core that is still running."""
@@ -45,11 +47,11 @@ class Totals:
 
     def logs(self, model: Model, what: Setting) -> dict[str, Any]:
         """Loss and metrics by name."""
-        logs: dict[str, Any] = {"loss": self.loss / max(1, self.samples)}
+        logs: dict[str, Any] = {"loss": self.loss / self.samples if self.samples else math.nan}
         by_spec = list(zip(programs.metric_specs(model, what), self.counts, strict=True))
         for metric in model.metrics:
             counts = next(counts for spec, counts in by_spec if spec == metric.spec(what))
-            logs[metric.name] = metric.result(counts, self.samples, what)
+            logs[metric.name] = metric.result(counts, self.samples, what) if self.samples else math.nan
         return logs
 
 

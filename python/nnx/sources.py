@@ -130,15 +130,15 @@ def arrays(
     return Arrays(inputs, prepared, kind, weight)
 
 
-def graph_for(model: Model, shape: Shape, training: bool = False) -> Traced:
+def graph_for(model: Model, shape: Shape) -> Traced:
     """The model's graph for samples of this shape; ValueError names the shape it was built for."""
     if not model.built:
         model.build(shape)
     expected = model.input_shape
     if expected is None or shape == expected:
-        return model.bound(shape, training)
+        return model.bound(shape)
     try:
-        return model.bound(shape, training)
+        return model.bound(shape)
     except ValueError as error:
         raise ValueError(
             f"argument 'x' expected samples of shape {expected}, got {shape}"

@@ -62,7 +62,14 @@ def _training_program(model: Model, batch_size: int) -> _core.Program:
         loss = model.loss.spec(kind, traced.output.activation)  # type: ignore[arg-type]
     optimizer = model.optimizer.spec() if model.optimizer is not None else None
     return _core.Program(
-        traced.graph, traced.output.node, traced.store, batch_size, True, loss=loss, optimizer=optimizer
+        traced.graph,
+        traced.output.node,
+        traced.store,
+        batch_size,
+        True,
+        loss=loss,
+        optimizer=optimizer,
+        describe=True,
     )
 
 

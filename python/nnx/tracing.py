@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +24,29 @@ class Traced:
     store: _core.Parameters | None
 
 
-def trace(model: Layer, input_shape: Shape, store: _core.Parameters | None = None) -> Traced:
-    """Walks through `model.forward` once with a Symbol of that shape."""
+def trace(
+    model: Layer,
+    input_shape: Shape,
+    store: _core.Parameters | None = None,
+    order: Sequence[Weight] = (),
+) -> Traced:
+    """Walks through `model.forward` once with a Symbol of that shape; `order`: the weights in `store`."""
     names = {id(layer): path for path, layer in model.walk() if path}
-    record = Trace(names, None if store is None else lambda weight: weight.index)
+    places = {id(weight): index for index, weight in enumerate(order)}
+
+    def index_of(weight: Weight) -> int:
+        if id(weight) not in places:
+            raise RuntimeError(f"{type(model).__name__}.forward uses other weights than when it was built")
+        return places[id(weight)]
+
+    record = Trace(names, None if store is None else index_of)
     output = model.forward(record.input(input_shape))
     if not isinstance(output, Symbol):
         raise TypeError(
             f"{type(model).__name__}.forward expected to return what a layer or an nnx.ops function gave, "
             f"got {type(output).__name__}"
         )
-    weights = record.weights
-    if store is not None and any(weight.store is not store for weight in weights):
-        raise RuntimeError(f"{type(model).__name__}.forward uses other weights than when it was built")
-    return Traced(record.graph, output, weights, input_shape, store)
+    return Traced(record.graph, output, record.weights, input_shape, store)
 
 
 def named_weights(model: Layer, used: list[Weight]) -> dict[str, Weight]:
@@ -70,16 +80,34 @@ def frozen(model: Layer) -> set[int]:
     return ids
 
 
-def common_store(weights: list[Weight]) -> _core.Parameters | None:
-    """The store that holds all these weights, if it is one and the same."""
-    stores = {id(weight.store): weight.store for weight in weights}
-    return next(iter(stores.values())) if len(stores) == 1 else None
+def common_place(weights: list[Weight]) -> tuple[str, str] | None:
+    """The device and dtype of the stores that hold these weights, if all have the same."""
+    places = {None if w.store is None else (w.store.device, w.store.dtype.name) for w in weights}
+    return places.pop() if len(places) == 1 else None
+
+
+def holds(store: _core.Parameters, weights: list[Weight]) -> bool:
+    """Whether these are the weights of the store, and their values lie there still."""
+    return all(
+        weight.store is store or (weight.store is not None and store.same(index, weight.store, weight.index))
+        for index, weight in enumerate(weights)
+    )
 
 
 def new_store(
-    named: dict[str, Weight], order: list[Weight], fixed: set[int], dtype: str, device: str, seed: int
+    named: dict[str, Weight],
+    order: list[Weight],
+    fixed: set[int],
+    dtype: str,
+    device: str,
+    seed: int | None,
+    before: _core.Parameters | None = None,
 ) -> _core.Parameters:
-    """A new store that takes the weights in, numbered as in `order`."""
+    """A new store for the weights, numbered as in `order`.
+
+    Values that lie on the device in that dtype are used where they are, so that other models' stores stay right.
+    The optimizer's state comes from `before`, the same model's last store.
+    """
     names = {id(weight): name for name, weight in named.items()}
     trainable = [weight.trainable and id(weight) not in fixed for weight in order]
     store = _core.Parameters(
@@ -88,10 +116,17 @@ def new_store(
         trainable,
         dtype,
         device,
+        [None if weight.store is None else (weight.store, weight.index) for weight in order],
     )
     for index, weight in enumerate(order):
-        store.set(index, weight.value(dtype, seed, index).astype(dtype, copy=False))
+        if weight.store is None or not store.same(index, weight.store, weight.index):
+            store.set(index, weight.value(dtype, seed, index).astype(dtype, copy=False))
         weight.bind(store, index)
+    if before is not None:
+        stays = [was and now for was, now in zip(before.trainable, trainable, strict=True)]
+        for slot in before.states:
+            for index in (index for index, stay in enumerate(stays) if stay):
+                store.set(index, before.get(index, slot), slot)
     return store
 
 

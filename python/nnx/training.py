@@ -51,8 +51,8 @@ def fit(model: Model, x: Any, y: Any, plan: Plan) -> History:
         if not isinstance(source, Arrays):
             raise ValueError("argument 'validation_split' expected 0 beside batches: use validation_data")
         source, held_out = source.split(plan.validation_split, model.seed or 0)
-    if isinstance(source, Arrays) and source.samples == 0:
-        raise ValueError("argument 'x' expected at least one sample, got none")
+    _expect_samples("x", source)
+    _expect_samples("validation_data" if plan.validation_data is not None else "validation_split", held_out)
 
     orders = _Orders(model, source, plan) if isinstance(source, Arrays) and plan.shuffle else None
     for arrays in (source, held_out):
@@ -162,7 +162,7 @@ class _Training:
         model, optimizer = self.model, self.model.optimizer
         assert optimizer is not None
         batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
-        traced = sources.graph_for(model, part.x.shape[1:], training=True)
+        traced = sources.graph_for(model, part.x.shape[1:])
         program = programs.for_targets(model, "train", traced, batch, part.kind)
         what = programs.setting(model, traced, part.kind)
         steps = math.ceil(part.samples / batch)
@@ -216,6 +216,7 @@ def evaluate(
     """Loss and metrics; see `Model.evaluate`."""
     _expect_compiled(model)
     source = sources.source(model, x, y, sample_weight)
+    _expect_samples("x", source)
     return _evaluate(model, source, batch_size, CallbackList(extra, model, {}))
 
 
@@ -279,12 +280,18 @@ def train_step(model: Model, x: Any, y: Any, sample_weight: npt.ArrayLike | None
     """One step on one batch; see `Model.train_step`."""
     optimizer = _expect_compiled(model)
     part = sources.arrays(model, x, y, sample_weight)
-    traced = sources.graph_for(model, part.x.shape[1:], training=True)
+    _expect_samples("x", part)
+    traced = sources.graph_for(model, part.x.shape[1:])
     program = programs.for_targets(model, "train", traced, part.samples, part.kind)
     rate = float(optimizer.rates(1, model.epoch)[0])
     loss = program.train_step(part.x, part.y, part.weight, rate, optimizer.iterations)
     optimizer.iterations += 1
     return loss
+
+
+def _expect_samples(argument: str, source: Source | None) -> None:
+    if isinstance(source, Arrays) and source.samples == 0:
+        raise ValueError(f"argument '{argument}' expected at least one sample, got none")
 
 
 def _expect_compiled(model: Model) -> Any:

@@ -18,7 +18,7 @@ class Weight:
     """An array of a layer, trained or not.
 
     Its value does not exist before somebody needs it. Then it lives here, until a model takes it into its
-    parameter store on a device; from then on this is a window on that store.
+    parameter store on a device; from then on this is a window on that store. Stores of other models share it.
     """
 
     __slots__ = ("_index", "_store", "_value", "initializer", "name", "shape", "trainable")
@@ -80,9 +80,12 @@ class Weight:
         """From now on the value is entry `index` of `store`."""
         self._store, self._index, self._value = store, index, None
 
-    def release(self) -> None:
-        """Brings the value home from its store."""
-        if self._store is not None:
+    def leave(self, device: str, dtype: str) -> None:
+        """Brings the value home from its store, where that is of another device or dtype."""
+        if self._store is None:
+            return
+        there = f"{device}:0" if device == "cuda" else device
+        if (self._store.device, self._store.dtype.name) != (there, dtype):
             self._value = self._store.get(self._index)
             self._store, self._index = None, -1
 

@@ -234,6 +234,45 @@ def test_a_row_with_a_nan_is_never_right(device):
     assert _core.count_top_k(z, place(np.array([2, 2, 0]), device), 1).tolist() == [1]
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_nan_is_never_right_whatever_the_target(rng, device, dtype):
+    """Wherever it stands, in arrays that end anywhere: as counts without it, and on the wrong side."""
+    for shape in ((1,), (7, 1), (50, 7), (20_000,)):
+        p, t = rng.random(shape).astype(dtype), rng.integers(0, 2, shape).astype(dtype)
+        undefined = rng.random(shape) < 0.3
+        undefined.flat[-1] = True
+        wrong = np.where(undefined, 1 - t, p)  # 0 or 1, the other one than the target
+        p[undefined] = np.nan
+        bad, pair = (place(p, device), place(t, device)), (place(wrong, device), place(t, device))
+        assert _core.count_binary(*bad, 0.5).tolist() == _core.count_binary(*pair, 0.5).tolist()
+        np.testing.assert_array_equal(_core.binary_confusion(*bad, 0.5), _core.binary_confusion(*pair, 0.5))
+    for rows, classes in ((9, 3), (40, 33), (5, 1)):
+        z, labels = draw(rng, (rows, classes), dtype), rng.integers(0, classes, rows)
+        z[np.arange(rows), labels] = np.nan
+        matrix = _core.confusion(place(z, device), place(labels, device))
+        assert np.trace(matrix) == 0
+        counted = np.bincount(labels, minlength=classes) if classes > 1 else [0]
+        np.testing.assert_array_equal(np.sum(matrix, axis=1), counted)
+
+
+def test_metrics_of_nan_outputs(device):
+    """Not a number is no answer: nothing is right, in a model as in a function."""
+    t = np.array([0, 0, 1, 0, 1, 0, 0, 1], np.float32)[:, None]
+    metrics = ["binary_accuracy", "precision", "recall", "f1"]
+    model = nnx.Sequential(nnx.Dense(1, activation="sigmoid"))
+    model.compile("sgd", "bce", metrics, device=device, seed=0)
+    model.build((2,))
+    model.set_weights([np.full((2, 1), np.nan), np.zeros(1)])
+    result = model.evaluate(np.ones((8, 2), np.float32), t)
+    assert [result[name] for name in metrics] == [0, 0, 0, 0]
+    y = np.full((8, 1), np.nan)
+    assert nnx.metrics.binary_accuracy(t, y) == 0
+    assert nnx.metrics.f1(t, y) == nnx.metrics.precision(t, y) == nnx.metrics.recall(t, y) == 0
+    labels = t[:, 0].astype(int)
+    assert nnx.metrics.accuracy(labels, np.full((8, 2), np.nan)) == 0
+    assert np.trace(nnx.metrics.confusion_matrix(labels, np.full((8, 2), np.nan))) == 0
+
+
 def test_the_first_nan_is_the_largest(device):
     """And of a row of minus infinity the first class."""
     z = np.full((3, 40), -np.inf, np.float32)

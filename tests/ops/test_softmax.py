@@ -53,6 +53,25 @@ def test_backward(run, rng, name, shape, dtype):
     assert np.all(np.abs(got - want) <= reach * np.maximum(1, np.abs(want)))
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((5, 0, 0), -1), ((5, 0, 0), 1), ((0, 0), 0), ((0, 4, 0), 2), ((0, 0, 3), 0), ((0,) * 3, 1)],
+)
+def test_of_nothing_beside_an_empty_axis(run, name, shape, axis):
+    """An empty result, as NumPy's; of rows that are there but have no elements there is none."""
+    empty = np.zeros(shape, np.float32)
+    for got in (
+        getattr(run, name)(empty, axis=axis),
+        getattr(run, f"{name}_backward")(empty, empty, axis=axis),
+    ):
+        assert got.shape == reference.softmax(empty, axis=axis).shape == shape
+        assert got.dtype == np.float32
+    for rows in ((5, 0), (2, 3, 0)):
+        with pytest.raises(ValueError, match="extent of at least 1"):
+            getattr(run, name)(np.zeros(rows, np.float32))
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_properties(run, rng, dtype):
     x = draw(rng, (6, 40), dtype)

@@ -62,7 +62,7 @@ def check_training(
         expected, loss = twin.step(x, y, step), model.train_step(x, y)
         expect(f"{workload.title}: loss of step {step}", abs(loss - expected) / expected, allowed.loss)
     worst = 0.0
-    names = model.named_weights()
+    names = model.state_dict()
     for name, old, new, right in zip(names, before, model.get_weights(), twin.weights, strict=True):
         off = max(0.0, norm(new - right) - ROUNDING * norm(right))
         error = off / norm(right - old)
@@ -159,7 +159,7 @@ class Reference:
         """What nnx has for the output of a layer, checked."""
         alone = nnx.Sequential(self.model.layers[number])
         alone.build(x.shape[1:])
-        alone.device, alone.precision = self.model.device, self.model.precision
+        alone._learner.device, alone._learner.precision = self.model.device, self.model.precision
         outputs = alone.predict(x, batch_size=len(x))
         allowed = tolerances(self.model.precision)
         expect(f"outputs of layer {number}", relative_error(outputs, right), allowed.outputs)

@@ -19,7 +19,7 @@ import nnx
 import numpy as np
 import report
 from gpu import Way
-from nnx import _core, programs
+from nnx import _core
 
 TITLE = "TFLOP/s of matrix products on a GPU"
 SIZES = (4096, 1024, 2048, 8192)
@@ -101,7 +101,7 @@ def chains(x: np.ndarray, w: np.ndarray, options: argparse.Namespace, precision:
 
 def evaluation(model: nnx.Sequential, batch: int) -> _core.Program:
     """What `model.evaluate` runs, for arrays that are on the device already."""
-    return programs.for_targets(model, "evaluate", model.bound(), batch, "values")
+    return model._learner.program("evaluate", model._learner.bound(), batch, "values")
 
 
 def eager(

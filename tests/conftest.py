@@ -31,8 +31,8 @@ def programs_run_on_the_device_wanted(monkeypatch):
     """With NNX_TEST_PROGRAMS=cuda, models that name no device train there."""
     if harness.PROGRAM_DEVICE == "cpu":
         return
-    resolve = nnx.programs.resolve_device
+    resolve = nnx.training.devices.resolve_device
     wanted = harness.PROGRAM_DEVICE
     monkeypatch.setattr(
-        nnx.programs, "resolve_device", lambda device: resolve(wanted if device == "auto" else device)
+        nnx.training.devices, "resolve_device", lambda device: resolve(wanted if device == "auto" else device)
     )

@@ -86,8 +86,8 @@ def test_a_device_reads_each_label_with_a_look_at_it(rng, device):
     y[37] = -5
     model = compiled(device)
     model.build((4,))
-    traced = model.bound()
-    program = nnx.programs.for_targets(model, "train", traced, 8, "labels")
+    traced = model._learner.bound()
+    program = model._learner.program("train", traced, 8, "labels")
     start = model.get_weights()
     given = [nnx.tensor(array, device=device) for array in (x, y)]
     steps = []
@@ -109,7 +109,7 @@ def test_evaluation_and_single_steps_look_too(rng, device):
     y[3] = 3
     model = compiled(device)
     model.build((4,))
-    program = nnx.programs.for_targets(model, "evaluate", model.bound(), 64, "labels")
+    program = model._learner.program("evaluate", model._learner.bound(), 64, "labels")
     given = [nnx.tensor(array, device=device) for array in (x, y)]
     with pytest.raises(ValueError, match=r"evaluate: argument 'y' expected labels in \[0, 3\), got 3"):
         program.evaluate(*given, None, 8, labels_checked=True)

@@ -371,7 +371,7 @@ print(nnx.tensor(np.arange(5 << 18), device="cuda", dtype="uint8").numpy().sum()
 def test_what_a_run_reads_lies_where_it_is_expected(rng):
     x, y = data(rng, (20,))
     model, _ = trained("mlp", "cuda", x, y)
-    program = nnx.programs.for_targets(model, "train", model.bound((20,)), 10, "labels")
+    program = model._learner.program("train", model._learner.bound((20,)), 10, "labels")
     resident = [nnx.tensor(array, device="cuda") for array in (x, y)]
     order = nnx.tensor(np.arange(len(x)), device="cuda")
     with pytest.raises(ValueError, match="argument 'order' expected an array on device 'cpu', got 'cuda:0'"):

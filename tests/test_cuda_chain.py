@@ -121,7 +121,7 @@ TURING = {
 def test_tensor_cores_are_refused_before_8_0(capability, precision):
     code = CALLS + (
         f"print(said(compile('cuda', {precision!r})), said(compile('cuda', 'float64')), sep='\\n')\n"
-        f"nnx.programs.check_precision = lambda precision, device: None\n"
+        f"nnx.training.devices.check_precision = lambda precision, device: None\n"
         f"model.compile(device='cuda', precision={precision!r})\n"
         f"print(said(lambda: model.predict(np.ones((3, 2)))))"
     )

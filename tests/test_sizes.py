@@ -62,7 +62,7 @@ def test_a_summary_of_more_than_can_be_counted():
 
 def test_a_described_program_does_not_run(rng):
     model = dense()
-    traced = model.bound()
+    traced = model._learner.bound()
     program = nnx._core.Program(traced.graph, traced.output.node, traced.store, 4, False, describe=True)
     assert program.memory()["activations"] > 0
     with pytest.raises(ValueError, match="describe"):
@@ -100,4 +100,4 @@ def test_metrics_and_labels_of_more_classes_than_can_be():
         model.compile("sgd", "cross_entropy", metrics, device="cpu")
         model.build((classes,))
         with pytest.raises(REFUSED, match=r"bytes|2\^31"):
-            nnx.programs.for_targets(model, "evaluate", model.bound(), 1, "labels")
+            model._learner.program("evaluate", model._learner.bound(), 1, "labels")

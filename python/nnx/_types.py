@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-
-from nnx._core import Tensor
-from nnx.symbol import Symbol
-
-# What an op takes it also gives back: NumPy in, NumPy out; a Tensor gives a Tensor, a Symbol a Symbol.
-Array = TypeVar("Array", npt.NDArray[Any], Tensor, Symbol)
-Concrete = TypeVar("Concrete", npt.NDArray[Any], Tensor)
 
 NDArray: TypeAlias = npt.NDArray[Any]
 # Weights and targets: an ndarray, a Tensor, a layer's Weight, or whatever numpy.asarray takes.

@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnx import _core, data, losses, metrics, optimizers, programs, seeds, summary, tracing, training
+from nnx import _core, data, losses, optimizers, seeds, summary
 from nnx._checks import integer
 from nnx._types import ClassWeight, NDArray, Shape
-from nnx.callbacks import Callback, History
+from nnx.callbacks import Callback, CallbackList, History, ProgressBar
+from nnx.callbacks.progress_bar import verbosity
+from nnx.graph.graphs import Graphs
+from nnx.graph.symbol import Symbol
 from nnx.layers.base import Layer
-from nnx.losses import LossLike
-from nnx.metrics import MetricLike
+from nnx.losses import Loss, LossLike
+from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
-from nnx.optimizers import OptimizerLike
-from nnx.symbol import Symbol
-from nnx.weight import Weight
+from nnx.optimizers import Optimizer, OptimizerLike
+from nnx.training import devices, evaluate, fit, steps
+from nnx.training.learner import Learner
 
 
 class Model(Layer):
@@ -39,28 +42,64 @@ class Model(Layer):
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
-        self.stop_training = False
-        self.epoch = 0  # the epoch that trains, or would next
-        self.input_shape: Shape | None = None
-        self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
-        self.metrics: list[metrics.Metric] = []
-        self.device = "cpu"
-        self.precision = "float32"
-        self.seed: int | None = None
-        self._traced: tracing.Traced | None = None
-        self._store: _core.Parameters | None = None
-        self._graphs: dict[Shape, tracing.Traced] = {}
-        self.programs = programs.Programs()
+        self._learner = Learner(Graphs(self))
+
+    # What the model was compiled with, and how far it has come
+
+    @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer; None before `compile`."""
+        return self._learner.optimizer
+
+    @property
+    def loss(self) -> Loss | None:
+        """The loss; None before `compile`, or without one."""
+        return self._learner.loss
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics."""
+        return self._learner.metrics
+
+    @property
+    def device(self) -> str:
+        """The device that weights and programs are on."""
+        return self._learner.device
+
+    @property
+    def precision(self) -> str:
+        """The precision of products, see `compile`."""
+        return self._learner.precision
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of initial weights, shuffles and dropout; None as long as none was needed."""
+        return self._learner.state.seed
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape of a sample; None before the model is built."""
+        return self._learner.graphs.input_shape
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that trains, or would next."""
+        return self._learner.state.epoch
+
+    @property
+    def stop_training(self) -> bool:
+        """Set by a callback, ends `fit` after the current epoch or, from a hook of batches, step."""
+        return self._learner.state.stop_training
+
+    @stop_training.setter
+    def stop_training(self, stop: bool) -> None:
+        self._learner.state.stop_training = bool(stop)
 
     # Building and compiling
 
     def build(self, input_shape: Sequence[int]) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis; `fit` does it by itself."""
-        shape = tuple(integer("build", "input_shape", n) for n in input_shape)
-        traced = tracing.trace(self, shape)
-        tracing.named_weights(self, traced.weights)
-        self._traced, self.input_shape, self.built = traced, shape, True
+        self._learner.graphs.build(tuple(integer("build", "input_shape", n) for n in input_shape))
 
     def compile(
         self,
@@ -86,25 +125,18 @@ class Model(Layer):
         Raises:
             ValueError, TypeError: naming the argument that does not fit.
         """
-        place = programs.resolve_device(device)
-        programs.check_precision(precision, place)
+        place = devices.resolve_device(device)
+        devices.check_precision(precision, place)
         if isinstance(metrics, str):
             metrics = (metrics,)
-        compiled = (
+        self._learner.compile(
             optimizers.get(optimizer),
             None if loss is None else losses.get(loss),
             [_metric(metric) for metric in metrics],
+            place,
+            precision,
             seeds.draw() if seed is None else seeds.check(seed),
         )
-        self.device = place
-        self.optimizer, self.loss, self.metrics, self.seed = compiled
-        self.precision, self.epoch = precision, 0
-        self.optimizer.iterations = 0
-        for weight in self.weights:
-            weight.leave(place, programs.dtype_of(precision))
-        self._store = None
-        self._graphs.clear()
-        self.programs.clear()
 
     # Training and using
 
@@ -148,23 +180,22 @@ class Model(Layer):
             ValueError, TypeError: naming the argument that does not fit, before anything is trained.
             KeyboardInterrupt: on Ctrl-C, after the callbacks' on_train_end; the model is as after its last step.
         """
-        return training.fit(
-            self,
-            x,
-            y,
-            training.Plan(
-                batch_size=integer("fit", "batch_size", batch_size),
-                epochs=integer("fit", "epochs", epochs, low=0),
-                shuffle=bool(shuffle),
-                validation_split=validation_split,
-                validation_data=validation_data,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                callbacks=list(callbacks),
-                initial_epoch=integer("fit", "initial_epoch", initial_epoch, low=0),
-                verbose=verbose,
-            ),
+        plan = fit.Plan(
+            batch_size=integer("fit", "batch_size", batch_size),
+            epochs=integer("fit", "epochs", epochs, low=0),
+            shuffle=bool(shuffle),
+            validation_split=validation_split,
+            validation_data=validation_data,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            initial_epoch=integer("fit", "initial_epoch", initial_epoch, low=0),
         )
+        level = verbosity(verbose)
+        run = fit.Run(self._learner, x, y, plan)
+        history = History()
+        bars = [ProgressBar(level)] if level else []
+        run.train(CallbackList([*bars, *callbacks, history], self, {**run.params, "verbose": level}))
+        return history
 
     def evaluate(
         self,
@@ -176,22 +207,24 @@ class Model(Layer):
     ) -> dict[str, Any]:
         """Loss and metrics on data given as in `fit`: {"loss": ..., "accuracy": ...}."""
         size = integer("evaluate", "batch_size", batch_size)
-        return training.evaluate(self, x, y, size, sample_weight, list(callbacks))
+        hooks = CallbackList(callbacks, self, {})
+        return evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks)
 
     def predict(self, x: Any, batch_size: int = 256, callbacks: Iterable[Callback] = ()) -> NDArray:
         """The model's outputs (N, ...) for inputs x (N, ...)."""
-        return training.predict(self, x, integer("predict", "batch_size", batch_size), list(callbacks))
+        size, extra = integer("predict", "batch_size", batch_size), list(callbacks)
+        return evaluate.predict(self._learner, x, size, CallbackList(extra, self, {}) if extra else None)
 
     def train_step(self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> float:
         """One step on one batch, for loops of one's own; returns the batch's loss before it."""
-        return training.train_step(self, x, y, sample_weight)
+        return steps.train_step(self._learner, x, y, sample_weight)
 
     def __call__(self, x: Any) -> Any:
         """Outputs for an array, in one batch; for a Symbol, this model as a part of another."""
         if isinstance(x, Symbol):
             return super().__call__(x)
         inputs = data.features(x)
-        outputs = training.predict(self, inputs, max(1, len(inputs)), [])
+        outputs = evaluate.predict(self._learner, inputs, max(1, len(inputs)))
         return _core.tensor(outputs, device=x.device) if isinstance(x, _core.Tensor) else outputs
 
     def ensure_built(self, input_shape: Shape) -> None:
@@ -202,18 +235,18 @@ class Model(Layer):
 
         To that each thread adds, on the CPU, what its kernels need of 4 MB of scratch memory.
         """
-        return summary.table(self, integer("summary", "batch_size", batch_size))
+        return summary.table(self._learner, integer("summary", "batch_size", batch_size))
 
     # Weights
 
     def state_dict(self) -> dict[str, NDArray]:
         """Copies of all weights by name: {"dense.kernel": ..., "dense.bias": ...}."""
-        self.bound()  # a value drawn now is drawn from the model's seed
-        return {name: weight.numpy() for name, weight in self.named_weights().items()}
+        self._learner.bound()  # a value drawn now is drawn from the model's seed
+        return {name: weight.numpy() for name, weight in self._learner.graphs.named_weights().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sets all weights; ValueError lists what is missing, unexpected or of another shape."""
-        named = self.named_weights()
+        named = self._learner.graphs.named_weights()
         missing = [name for name in named if name not in state]
         unexpected = [name for name in state if name not in named]
         shapes = [
@@ -234,39 +267,7 @@ class Model(Layer):
 
     def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
         """Sets all weights from a list as `get_weights` gives it."""
-        names = list(self.named_weights())
+        names = list(self._learner.graphs.named_weights())
         if len(weights) != len(names):
             raise ValueError(f"set_weights: expected {len(names)} arrays, got {len(weights)}")
         self.load_state_dict(dict(zip(names, weights, strict=True)))
-
-    def named_weights(self) -> dict[str, Weight]:
-        """The weights by name; ValueError before the model is built."""
-        return tracing.named_weights(self, self.traced().weights)
-
-    # What training and summaries stand on
-
-    def traced(self) -> tracing.Traced:
-        """The graph of the shape the model was built for."""
-        if self._traced is None:
-            raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
-        return self._traced
-
-    def bound(self, input_shape: Shape | None = None) -> tracing.Traced:
-        """A graph over this model's parameter store: values that layers share with other models, its own state."""
-        base = self.traced()
-        if self._store is None or not tracing.holds(self._store, base.weights):
-            self._store = self._new_store(base)
-        shape = base.input_shape if input_shape is None else input_shape
-        found = self._graphs.get(shape)
-        if found is None or found.store is not self._store:
-            found = self._graphs[shape] = tracing.trace(self, shape, self._store, base.weights)
-        return found
-
-    def _new_store(self, base: tracing.Traced) -> _core.Parameters:
-        # Without a wish of its own the model computes where its weights are.
-        place = tracing.common_place(base.weights) if self.optimizer is None else None
-        if place is None and self.seed is None:
-            self.seed = seeds.draw()
-        device, dtype = place or (self.device, programs.dtype_of(self.precision))
-        named, fixed = self.named_weights(), tracing.frozen(self)
-        return tracing.new_store(named, base.weights, fixed, dtype, device, self.seed, self._store)

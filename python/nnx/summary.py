@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nnx import _core, tracing
+from nnx import _core
+from nnx.graph.store import frozen
+from nnx.graph.tracing import Traceable, Traced
+from nnx.training.learner import Learner
 
-if TYPE_CHECKING:
-    from nnx.model import Model
 
-
-def table(model: Model, batch_size: int) -> str:
+def table(learner: Learner, batch_size: int) -> str:
     """Layers, shapes, parameters, FLOPs and memory; see `Model.summary`."""
-    base = model.traced()
-    rows = tracing.summary_rows(model, base)
+    rows = _rows(learner.graphs.root, learner.graphs.base)
     cells = [("Layer", "Type", "Output shape", "Parameters", "FLOPs")]
     for row in rows:
         shape = ", ".join(["N", *map(str, row["shape"])])
@@ -29,15 +28,36 @@ def table(model: Model, batch_size: int) -> str:
         for line in cells
     ]
     rule = "-" * (sum(widths) + 8)
-    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(model, batch_size)])
+    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(learner, batch_size)])
 
 
-def _totals(model: Model, batch_size: int) -> list[str]:
-    weights = model.named_weights().values()
-    fixed = tracing.frozen(model)
+def _rows(model: Traceable, traced: Traced) -> list[dict[str, Any]]:
+    """Name, type, output shape, parameters and FLOPs per sample of each layer, in order of use."""
+    layers = dict(model.walk())
+    counted: set[int] = set()
+    rows: dict[str, dict[str, Any]] = {}
+    for node in traced.graph.nodes():
+        if node["kind"] == "parameter":
+            continue
+        scope = node["scope"]
+        layer = layers.get(scope)
+        kind = type(layer).__name__ if layer is not None and scope else node["kind"]
+        row = rows.setdefault(scope or f"({node['kind']})", {"type": kind, "parameters": 0, "flops": 0})
+        row["shape"] = tuple(node["shape"])
+        row["flops"] += node["flops"]
+        for weight in layer.own_weights if layer is not None else []:
+            if id(weight) not in counted:
+                counted.add(id(weight))
+                row["parameters"] += weight.size
+    return [{"name": name, **row} for name, row in rows.items()]
+
+
+def _totals(learner: Learner, batch_size: int) -> list[str]:
+    weights = learner.graphs.named_weights().values()
+    fixed = frozen(learner.graphs.root)
     total = sum(weight.size for weight in weights)
     trained = sum(weight.size for weight in weights if weight.trainable and id(weight) not in fixed)
-    program = _training_program(model, batch_size)
+    program = _training_program(learner, batch_size)
     memory = program.memory()
     names = ("parameters", "gradients", "optimizer", "activations", "workspace")
     parts = ", ".join(f"{name} {megabytes(memory[name])}" for name in names if name in memory)
@@ -47,20 +67,20 @@ def _totals(model: Model, batch_size: int) -> list[str]:
     return [
         f"Parameters: {total:,}, of which {trained:,} are trained",
         f"FLOPs for {samples}: forward {forward}, training step {training}",
-        f"Memory to train on {samples}, on {model.device}, {model.precision}: {megabytes(total_memory)}",
+        f"Memory to train on {samples}, on {learner.device}, {learner.precision}: {megabytes(total_memory)}",
         f"  {parts}",
     ]
 
 
-def _training_program(model: Model, batch_size: int) -> _core.Program:
+def _training_program(learner: Learner, batch_size: int) -> _core.Program:
     """A program that is only asked for its numbers."""
-    traced = model.bound()
+    traced = learner.bound()
     assert traced.store is not None
     loss: dict[str, Any] = {"kind": "mean_squared_error", "targets": "values", "reduction": "mean"}
-    if model.loss is not None:
-        kind = "labels" if model.loss.kind == "softmax_cross_entropy" else "values"
-        loss = model.loss.spec(kind, traced.output.activation)  # type: ignore[arg-type]
-    optimizer = model.optimizer.spec() if model.optimizer is not None else None
+    if learner.loss is not None:
+        kind = "labels" if learner.loss.kind == "softmax_cross_entropy" else "values"
+        loss = learner.loss.spec(kind, traced.output.activation)  # type: ignore[arg-type]
+    optimizer = learner.optimizer.spec() if learner.optimizer is not None else None
     return _core.Program(
         traced.graph,
         traced.output.node,

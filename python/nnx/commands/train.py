@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from nnx import files, metrics, models, optimizers, schedules, seeds
+from nnx import metrics, models, optimizers, schedules, seeds
 from nnx._types import NDArray
 from nnx.callbacks import History
 from nnx.commands.images import Images, load
 from nnx.layers import Layer, Normalize
+from nnx.saving import files
 from nnx.sequential import Sequential
 
 EPOCHS = {"lenet": 8, "mlp": 15, "alexnet": 20}

@@ -11,9 +11,9 @@ import numpy as np
 from nnx import initializers
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
+from nnx.graph.symbol import Symbol
+from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
-from nnx.symbol import Symbol
-from nnx.weight import Weight
 
 
 class Layer:
@@ -113,6 +113,9 @@ class Layer:
         if weights:
             return array.astype(weights[0].numpy().dtype, copy=False)
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - {"ensure_built", "given_name", "own_weights"})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"

@@ -7,10 +7,10 @@ from typing import Any
 from nnx import ops
 from nnx._checks import integer
 from nnx._types import Padding, Pair, Shape
+from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
 from nnx.layers.activation import ActivationLike, split
 from nnx.layers.base import Layer
-from nnx.weight import Weight
 
 
 class Conv2D(Layer):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nnx import ops
+from nnx.graph.symbol import Symbol
 from nnx.layers.base import Layer
-from nnx.symbol import Symbol
 
 
 class Dropout(Layer):

@@ -6,8 +6,8 @@ import functools
 from typing import Any
 
 from nnx import ops
+from nnx.graph.symbol import Symbol
 from nnx.layers.base import Layer
-from nnx.symbol import Symbol
 
 
 class _Merge(Layer):

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from nnx import ops
 from nnx._types import Shape
+from nnx.graph.weight import Weight
 from nnx.layers.base import Layer
-from nnx.weight import Weight
 
 
 class BatchNorm(Layer):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnx import _core
-from nnx._types import Array, Concrete
-from nnx.symbol import Symbol
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array, Concrete
 
 # What dense and conv2d can do on their way out, with each activation's default parameter.
 FUSED = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nnx import _core
-from nnx._types import Array, Concrete, Operand, Padding, Pair
+from nnx._types import Operand, Padding, Pair
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array, Concrete
 from nnx.ops.activation import fused
-from nnx.symbol import Symbol
 
 
 def conv2d(

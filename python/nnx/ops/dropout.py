@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _core
-from nnx._types import Array
-from nnx.symbol import Symbol
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array
 
 
 def dropout(x: Array, rate: float, seed: int | None = None, layer: int = 0, step: int = 0) -> Array:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nnx import _core
-from nnx._types import Array, Operand
-from nnx.symbol import Symbol
+from nnx._types import Operand
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array
 
 
 def add(a: Array, b: Array) -> Array:

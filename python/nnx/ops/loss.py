@@ -16,7 +16,8 @@ from typing import Any
 import numpy.typing as npt
 
 from nnx import _core
-from nnx._types import ClassWeight, Concrete, Operand, Reduction
+from nnx._types import ClassWeight, Operand, Reduction
+from nnx.ops._types import Concrete
 
 Weights = npt.ArrayLike | None
 

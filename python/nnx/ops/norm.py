@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nnx import _core
-from nnx._types import Array, Concrete, Operand
-from nnx.symbol import Symbol
+from nnx._types import Operand
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array, Concrete
 
 
 def batch_norm(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnx import _core
-from nnx._types import Array, Concrete, Padding, Pair
-from nnx.symbol import Symbol
+from nnx._types import Padding, Pair
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array, Concrete
 
 
 def max_pool2d(

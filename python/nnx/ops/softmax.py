@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nnx import _core
-from nnx._types import Array, Concrete
-from nnx.symbol import Symbol
+from nnx.graph.symbol import Symbol
+from nnx.ops._types import Array, Concrete
 
 
 def _check_last(x: Symbol, axis: int) -> None:

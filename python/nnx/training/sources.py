@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from nnx import _core, data, programs
-from nnx._types import ClassWeight, NDArray, Shape
+from nnx import _core, data
+from nnx._types import ClassWeight, NDArray
 from nnx.data import TargetKind
-from nnx.tracing import Traced
-
-if TYPE_CHECKING:
-    from nnx.model import Model
+from nnx.training import devices
+from nnx.training.learner import Learner
 
 
 @dataclass
@@ -39,16 +37,16 @@ class Arrays:
         """Whether they lie on the model's device: copies, checked before, that nobody else can change."""
         return self.resident is not None
 
-    def move(self, model: Model) -> None:
-        """Copies the arrays to the model's device, where they stay; those that do not fit stream from the host."""
-        if model.device == "cpu":
+    def move(self, device: str, dtype: str) -> None:
+        """Copies the arrays to a device, where they stay; those that do not fit stream from the host."""
+        if device == "cpu":
             return
-        weight = None if self.weight is None else self.weight.astype(programs.dtype_of(model.precision))
+        weight = None if self.weight is None else self.weight.astype(dtype)
         given = [array for array in (self.x, self.y, weight) if array is not None]
-        stats = _core.cuda_memory_stats(programs.device_index(model.device))
+        stats = _core.cuda_memory_stats(devices.device_index(device))
         if sum(array.nbytes for array in given) > (stats["free"] + stats["cached"]) // 2:
             return
-        x, y, *rest = [_core.tensor(array, device=model.device) for array in given]
+        x, y, *rest = [_core.tensor(array, device=device) for array in given]
         self.resident = (x, y, rest[0] if rest else None)
 
     @property
@@ -74,13 +72,13 @@ class Batches:
     iterable: Iterable[Any]
     class_weight: ClassWeight = None
 
-    def prepared(self, model: Model) -> Iterator[Arrays]:
+    def prepared(self, learner: Learner) -> Iterator[Arrays]:
         """The batches, checked; ValueError where there are none."""
         none = True
         for batch in self.iterable:
             none = False
             x, y, weight = data.unpack(batch)
-            yield arrays(model, x, y, weight, self.class_weight)
+            yield arrays(learner, x, y, weight, self.class_weight)
         if none:
             raise ValueError(
                 "argument 'x' gave no batches: for several epochs give a list, or an object whose "
@@ -92,7 +90,7 @@ Source: TypeAlias = Arrays | Batches
 
 
 def source(
-    model: Model,
+    learner: Learner,
     x: Any,
     y: Any,
     sample_weight: npt.ArrayLike | None = None,
@@ -105,24 +103,24 @@ def source(
         return Batches(x, class_weight)
     if y is None:
         raise ValueError("argument 'y' expected targets beside an array x, got None")
-    return arrays(model, x, y, sample_weight, class_weight)
+    return arrays(learner, x, y, sample_weight, class_weight)
 
 
 def arrays(
-    model: Model,
+    learner: Learner,
     x: Any,
     y: Any,
     sample_weight: npt.ArrayLike | None = None,
     class_weight: ClassWeight = None,
 ) -> Arrays:
     """Checked arrays; builds the model where that has not happened."""
-    assert model.loss is not None
+    assert learner.loss is not None
     inputs, targets = data.features(x), data.as_array(y, "y")
     if targets.ndim == 0 or len(inputs) != len(targets):
         got = "a single number" if targets.ndim == 0 else str(len(targets))
         raise ValueError(f"x and y expected one length, got {len(inputs)} and {got}")
-    traced = graph_for(model, inputs.shape[1:])
-    prepared, kind = model.loss.targets(targets, traced.output.sample_shape)
+    traced = learner.graph(inputs.shape[1:])
+    prepared, kind = learner.loss.targets(targets, traced.output.sample_shape)
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
         by_class = data.class_weights(class_weight, prepared, kind)
@@ -130,17 +128,7 @@ def arrays(
     return Arrays(inputs, prepared, kind, weight)
 
 
-def graph_for(model: Model, shape: Shape) -> Traced:
-    """The model's graph for samples of this shape; ValueError names the shape it was built for."""
-    if not model.built:
-        model.build(shape)
-    expected = model.input_shape
-    if expected is None or shape == expected:
-        return model.bound(shape)
-    try:
-        return model.bound(shape)
-    except ValueError as error:
-        raise ValueError(
-            f"argument 'x' expected samples of shape {expected}, got {shape}"
-            f"{data.shape_hint(shape, expected)} ({error})"
-        ) from None
+def expect_samples(argument: str, source: Source | None) -> None:
+    """ValueError where there are arrays of no samples."""
+    if isinstance(source, Arrays) and source.samples == 0:
+        raise ValueError(f"argument '{argument}' expected at least one sample, got none")

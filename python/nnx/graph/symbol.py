@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnx import _core
-from nnx.weight import Weight
+from nnx.graph.weight import Weight
 
 
 class Trace:

@@ -1,0 +1,76 @@
+"""What every callback is: hooks with Keras's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from nnx.model import Model
+
+Logs: TypeAlias = dict[str, Any]
+
+
+class Callback:
+    """The base of all callbacks: override what you need.
+
+    `self.model` is the model that trains, `self.params` a dict with "epochs", "steps" (None where unknown),
+    "samples" and "verbose". `self.model.stop_training = True` ends training after the current epoch, from
+    `on_train_batch_end` after the current step. Overriding a hook that runs for each batch makes Python run
+    between steps; `on_train_progress`, a few times a second, costs nothing that can be measured.
+    """
+
+    model: Model
+    params: dict[str, Any]
+
+    def set_model(self, model: Model) -> None:
+        """Called with the model before anything else."""
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Called with what `fit` is going to do."""
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch, also where an exception or Ctrl-C ends training."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before an epoch; a learning rate set here holds for it."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After an epoch and its validation; `logs` as in `History`."""
+
+    def on_train_progress(self, samples: int, logs: Logs | None = None) -> None:
+        """A few times a second within an epoch: samples seen, and the means over them."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before each step."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After each step, with the means over the epoch so far."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before an evaluation, validation included."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After an evaluation, with its result."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before each batch of an evaluation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After each batch of an evaluation."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before a prediction."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After a prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before each batch of a prediction."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After each batch of a prediction."""

@@ -1,0 +1,30 @@
+"""The numbers of each epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nnx.callbacks.base import Callback, Logs
+
+
+class History(Callback):
+    """What `fit` returns: `history`, a dict of lists with one value per epoch, and `epoch`, their numbers.
+
+    Keys: "loss", each metric, both again as "val_..." where there is validation, and "learning_rate".
+    """
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[Any]] = {}
+        self.epoch: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Appends the epoch's numbers."""
+        self.epoch.append(epoch)
+        for key, value in (logs or {}).items():
+            self.history.setdefault(key, []).append(value)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws loss and metrics over epochs; returns matplotlib axes. See `nnx.plots.curves`."""
+        from nnx import plots
+
+        return plots.curves(self, ax)

@@ -1,0 +1,93 @@
+"""The graphs of a model, and the store that its weights lie in."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nnx import _core
+from nnx._types import Shape
+from nnx.graph import store, tracing
+from nnx.graph.tracing import Traceable, Traced
+from nnx.graph.weight import Weight
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where weights lie, and what they are drawn from where they have no values yet."""
+
+    device: str
+    dtype: str
+    seed: Callable[[], int]
+    wished: bool = True  # False: the model computes where its weights are, if they are in one place
+
+
+class Graphs:
+    """A model's graphs, one for each input shape, over one store that holds all its weights."""
+
+    def __init__(self, root: Traceable) -> None:
+        self._root = weakref.ref(root)  # which holds this object
+        self._base: Traced | None = None
+        self._store: _core.Parameters | None = None
+        self._traced: dict[Shape, Traced] = {}
+        self.lock = threading.RLock()
+
+    @property
+    def root(self) -> Traceable:
+        """The model."""
+        root = self._root()
+        assert root is not None
+        return root
+
+    @property
+    def base(self) -> Traced:
+        """The graph of the shape the model was built for; ValueError before that."""
+        if self._base is None:
+            raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
+        return self._base
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape the model was built for, None before that."""
+        return None if self._base is None else self._base.input_shape
+
+    def build(self, shape: Shape) -> None:
+        """Makes the weights for inputs of this shape, given without the batch axis."""
+        with self.lock:
+            traced = tracing.trace(self.root, shape)
+            tracing.named_weights(self.root, traced.weights)
+            self._base, self.root.built = traced, True
+
+    def named_weights(self) -> dict[str, Weight]:
+        """The weights by name; ValueError before the model is built."""
+        return tracing.named_weights(self.root, self.base.weights)
+
+    def bound(self, place: Place, shape: Shape | None = None) -> Traced:
+        """A graph over this model's parameter store: values that layers share with other models, its own state."""
+        with self.lock:
+            base = self.base
+            if self._store is None or not store.holds(self._store, base.weights):
+                self._store = self._new_store(place)
+            shape = base.input_shape if shape is None else shape
+            found = self._traced.get(shape)
+            if found is None or found.store is not self._store:
+                found = self._traced[shape] = tracing.trace(self.root, shape, self._store, base.weights)
+            return found
+
+    def _new_store(self, place: Place) -> _core.Parameters:
+        weights = self.base.weights
+        there = None if place.wished else store.common_place(weights)
+        seed = place.seed() if there is None else None
+        device, dtype = there or (place.device, place.dtype)
+        fixed = store.frozen(self.root)
+        return store.new_store(self.named_weights(), weights, fixed, dtype, device, seed, self._store)
+
+    def release(self, device: str, dtype: str) -> None:
+        """Brings weights home that lie elsewhere or in another dtype, and drops what was traced and the store's state."""
+        with self.lock:
+            for weight in self.root.weights:
+                weight.leave(device, dtype)
+            self._store = None
+            self._traced.clear()

@@ -1,0 +1,91 @@
+"""From a `forward` to a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nnx import _core
+from nnx._types import Shape
+from nnx.graph.symbol import Symbol, Trace
+from nnx.graph.weight import Weight
+
+
+class Traceable(Protocol):
+    """What this room takes of a layer or a model."""
+
+    trainable: bool
+    built: bool
+    own_weights: list[Weight]
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights, those of inner layers included."""
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the weights."""
+
+    def walk(self) -> Iterator[tuple[str, Traceable]]:
+        """The layer itself under the name "", and every layer inside it once."""
+
+    def forward(self, x: Any) -> Any:
+        """The output, from a Symbol."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A model's graph for one input shape; weights are numbered as in `store`, or, without one, in order of use."""
+
+    graph: _core.Graph
+    output: Symbol
+    weights: list[Weight]
+    input_shape: Shape
+    store: _core.Parameters | None
+
+
+def trace(
+    model: Traceable,
+    input_shape: Shape,
+    store: _core.Parameters | None = None,
+    order: Sequence[Weight] = (),
+) -> Traced:
+    """Walks through `model.forward` once with a Symbol of that shape; `order`: the weights in `store`."""
+    names = {id(layer): path for path, layer in model.walk() if path}
+    places = {id(weight): index for index, weight in enumerate(order)}
+
+    def index_of(weight: Weight) -> int:
+        if id(weight) not in places:
+            raise RuntimeError(f"{type(model).__name__}.forward uses other weights than when it was built")
+        return places[id(weight)]
+
+    record = Trace(names, None if store is None else index_of)
+    output = model.forward(record.input(input_shape))
+    if not isinstance(output, Symbol):
+        raise TypeError(
+            f"{type(model).__name__}.forward expected to return what a layer or an nnx.ops function gave, "
+            f"got {type(output).__name__}"
+        )
+    return Traced(record.graph, output, record.weights, input_shape, store)
+
+
+def named_weights(model: Traceable, used: list[Weight]) -> dict[str, Weight]:
+    """All weights by name, "block.conv2d.kernel", in the order of the layers; `used` must be among them."""
+    named: dict[str, Weight] = {}
+    known: set[int] = set()
+    for path, layer in model.walk():
+        for weight in layer.own_weights:
+            if id(weight) in known:
+                continue
+            known.add(id(weight))
+            name = f"{path}.{weight.name}" if path else weight.name
+            if name in named:
+                raise ValueError(f"two weights are named '{name}': give the layers names of their own")
+            named[name] = weight
+    for weight in used:
+        if id(weight) not in known:
+            raise ValueError(
+                f"{type(model).__name__}.forward uses a layer that is no attribute of the model "
+                f"(its weight '{weight.name}' of shape {weight.shape}): make layers in __init__"
+            )
+    return named

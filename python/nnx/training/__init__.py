@@ -1,0 +1,1 @@
+"""Training: the state of a run, the loop, sources of samples, and the programs that compute."""

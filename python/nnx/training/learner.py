@@ -1,0 +1,117 @@
+"""What training takes of a model: its graphs and their store, how it was compiled, the state of its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nnx import _core, data, losses
+from nnx._types import Shape
+from nnx.data import TargetKind
+from nnx.graph.graphs import Graphs, Place
+from nnx.graph.tracing import Traced
+from nnx.losses import Loss
+from nnx.metrics import Metric, Setting
+from nnx.optimizers import Optimizer
+from nnx.training import devices
+from nnx.training.programs import Programs
+from nnx.training.state import RunState
+from nnx.training.totals import metric_specs
+
+# What the core calls the precision of products.
+_PRODUCTS = {"float32": "strict", "float64": "strict", "tf32": "tf32", "bfloat16": "bfloat16"}
+
+
+@dataclass
+class Learner:
+    """A model as training sees it."""
+
+    graphs: Graphs
+    programs: Programs = field(default_factory=Programs)
+    state: RunState = field(default_factory=RunState)
+    optimizer: Optimizer | None = None
+    loss: Loss | None = None
+    metrics: list[Metric] = field(default_factory=list)
+    device: str = "cpu"
+    precision: str = "float32"
+
+    def compile(
+        self,
+        optimizer: Optimizer,
+        loss: Loss | None,
+        metrics: list[Metric],
+        device: str,
+        precision: str,
+        seed: int,
+    ) -> None:
+        """Begins anew with these; weights keep their values."""
+        self.optimizer, self.loss, self.metrics = optimizer, loss, metrics
+        self.device, self.precision = device, precision
+        self.state = RunState(seed)
+        optimizer.iterations = 0
+        self.graphs.release(device, devices.dtype_of(precision))
+        self.programs.clear()
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of weights, activations and gradients."""
+        return devices.dtype_of(self.precision)
+
+    def bound(self, shape: Shape | None = None) -> Traced:
+        """The graph for samples of this shape, by default of the model's own, over its weights."""
+        place = Place(self.device, self.dtype, self.state.drawn_seed, self.optimizer is not None)
+        return self.graphs.bound(place, shape)
+
+    def graph(self, shape: Shape) -> Traced:
+        """The same, built where it is not; ValueError names the shape the model was built for."""
+        expected = self.graphs.input_shape
+        if expected is None:
+            self.graphs.root.build(shape)
+        if expected is None or shape == expected:
+            return self.bound(shape)
+        try:
+            return self.bound(shape)
+        except ValueError as error:
+            raise ValueError(
+                f"argument 'x' expected samples of shape {expected}, got {shape}"
+                f"{data.shape_hint(shape, expected)} ({error})"
+            ) from None
+
+    def prediction_program(self, traced: Traced, batch: int) -> _core.Program:
+        """The program that computes the model's outputs."""
+        return self.programs.get("predict", traced, max(1, batch), precision=_PRODUCTS[self.precision])
+
+    def program(
+        self, role: Literal["train", "evaluate"], traced: Traced, batch: int, kind: TargetKind
+    ) -> _core.Program:
+        """The program that trains the model, or evaluates it, on targets of this kind."""
+        assert self.loss is not None
+        assert self.optimizer is not None
+        return self.programs.get(
+            role,
+            traced,
+            max(1, batch),
+            loss=self.loss.spec(kind, traced.output.activation),
+            optimizer=self.optimizer.spec() if role == "train" else None,
+            metrics=metric_specs(self.metrics, self.setting(traced, kind)),
+            seed=self.state.seed or 0,
+            precision=_PRODUCTS[self.precision],
+        )
+
+    def setting(self, traced: Traced, kind: TargetKind) -> Setting:
+        """What the model's metrics look at."""
+        shape = traced.output.sample_shape
+        entropy = self.loss if isinstance(self.loss, losses.BinaryCrossentropy) else None
+        return Setting(
+            shape,
+            kind,
+            binary=entropy is not None or (kind == "values" and shape[-1:] == (1,)),
+            logits=entropy is not None and entropy.takes_logits(traced.output.activation),
+        )
+
+    def expect_compiled(self) -> tuple[Optimizer, Loss]:
+        """ValueError unless the model can be trained."""
+        if self.optimizer is None or self.loss is None:
+            missing = "compile" if self.optimizer is None else "compile with a loss"
+            raise ValueError(f"the model cannot be trained or evaluated yet: call {missing} first")
+        return self.optimizer, self.loss

@@ -1,0 +1,56 @@
+"""What is told on the way: the core's reports become hooks of callbacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from nnx.training.state import RunState
+
+INTERVAL = 0.1  # seconds between reports
+
+
+class Hooks(Protocol):
+    """What a run calls: several callbacks as one."""
+
+    def overrides(self, *hooks: str) -> bool:
+        """Whether a callback has code of its own for one of these hooks."""
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """Calls a hook of every callback, in order."""
+
+
+class Reporter:
+    """Turns the core's reports into hooks of callbacks."""
+
+    def __init__(self, hooks: Hooks, kind: str, state: RunState) -> None:
+        self.hooks = hooks
+        self.kind = kind  # "train", "test" or "predict"
+        self.state = state
+        begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        self.per_step = hooks.overrides(begin, end)
+        self.interval = 0.0 if self.per_step else INTERVAL
+        self._last = time.monotonic()
+
+    def batch_begin(self, batch: int) -> None:
+        """Before a step."""
+        if self.per_step:
+            self.hooks.call(f"on_{self.kind}_batch_begin", batch, None)
+
+    def report(
+        self, steps: int, samples: int, logs: Callable[[], dict[str, Any]], final: bool, begin_next: bool
+    ) -> None:
+        """After `steps` steps, or some time; the next step begins with this call where `begin_next`."""
+        now = time.monotonic()
+        due = self.kind == "train" and (final or now - self._last >= INTERVAL / 2)
+        if not (self.per_step or due):
+            return
+        values = logs()
+        if self.per_step:
+            self.hooks.call(f"on_{self.kind}_batch_end", steps - 1, values)
+        if due:
+            self._last = now
+            self.hooks.call("on_train_progress", samples, values)
+        if begin_next and not (self.kind == "train" and self.state.stop_training):
+            self.batch_begin(steps)

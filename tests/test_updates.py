@@ -141,7 +141,7 @@ def frozen():
 @pytest.mark.parametrize(
     ("make", "shape"),
     [(convolutions, (8, 8, 2)), (Twice, (12,)), (Fork, (12,)), (frozen, (30,))],
-    ids=lambda v: str(v),
+    ids=lambda v: getattr(v, "__name__", str(v)),
 )
 @pytest.mark.parametrize("rows", [1, 9])
 def test_parameters_of_all_kinds(rng, make, shape, options, rows):

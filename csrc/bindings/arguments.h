@@ -44,6 +44,7 @@ NNX_KIND(NumpyArgument, "numpy.typing.NDArray[typing.Any]")
 NNX_KIND(NumpyResult, "numpy.typing.NDArray[typing.Any]")
 NNX_KIND(Specification, "dict[str, typing.Any]")
 NNX_KIND(ProgressArgument, "collections.abc.Callable[[int, int, float, list[list[float]]], bool | None]")
+NNX_KIND(CounterArgument, "typing.Any")
 NNX_KIND(ClassWeightArgument, "collections.abc.Mapping[int, float] | numpy.typing.ArrayLike")
 #undef NNX_KIND
 

@@ -68,4 +68,23 @@ decltype(auto) without_gil(const F& body) {
   return body();
 }
 
+// What a run gives, and the steps it did added to counter.iterations, however it ended. No code of Python's
+// runs in between, within which a signal could raise.
+template <class F>
+auto counted(const std::optional<CounterArgument>& counter, const int64_t& steps, const F& run) {
+  const auto add = [&] {
+    if (!counter) return;
+    const py::object before = counter->object.attr("iterations");
+    counter->object.attr("iterations") = before + py::int_(steps);
+  };
+  try {
+    auto result = without_gil(run);
+    add();
+    return result;
+  } catch (...) {
+    add();
+    throw;
+  }
+}
+
 }  // namespace nnx::bindings

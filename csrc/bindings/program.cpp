@@ -192,7 +192,7 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
                           const std::optional<ArrayArgument>& order, int64_t batch_size,
                           const NumpyArgument& learning_rates, uint64_t first_step,
                           const std::optional<ProgressArgument>& progress, double interval,
-                          bool labels_checked) {
+                          bool labels_checked, const std::optional<CounterArgument>& counter) {
   const char* const where = "train_epoch";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
@@ -202,13 +202,16 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
       as_array(where, "learning_rates", learning_rates.object));
   if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, rows, labels_checked);
-  const RunHooks hooks = read_hooks(progress, interval);
+  RunHooks hooks = read_hooks(progress, interval);
+  int64_t steps = 0;
+  hooks.steps = &steps;
   const program::Schedule schedule{rates.data(), rates.size(), first_step};
-  return to_dict(without_gil([&] { return program.train(feed, batch_size, schedule, hooks); }));
+  return to_dict(counted(counter, steps, [&] { return program.train(feed, batch_size, schedule, hooks); }));
 }
 
 double train_step(Program& program, const ArrayArgument& x, const ArrayArgument& y,
-                  const std::optional<ArrayArgument>& sample_weight, double learning_rate, uint64_t step) {
+                  const std::optional<ArrayArgument>& sample_weight, double learning_rate, uint64_t step,
+                  const std::optional<CounterArgument>& counter) {
   const char* const where = "train_step";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
@@ -217,7 +220,10 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
   const program::Schedule schedule{&learning_rate, 1, step};
   if (feed.rows == 0) return std::numeric_limits<double>::quiet_NaN();
-  return without_gil([&] { return program.train(feed, feed.rows, schedule, read_hooks({}, 0.1)).loss; });
+  RunHooks hooks = read_hooks({}, 0.1);
+  int64_t steps = 0;
+  hooks.steps = &steps;
+  return counted(counter, steps, [&] { return program.train(feed, feed.rows, schedule, hooks).loss; });
 }
 
 Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
@@ -273,9 +279,11 @@ void init_program(py::module_& m) {
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
-           "Trains on the rows of `order` in batches, without the GIL.")
+           py::arg("counter") = py::none(),
+           "Trains on the rows of `order` in batches, without the GIL; counter.iterations counts the steps.")
       .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
-           py::arg("learning_rate"), py::arg("step"), "Trains on one batch; its loss.")
+           py::arg("learning_rate"), py::arg("step"), py::arg("counter") = py::none(),
+           "Trains on one batch; its loss.")
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("batch_size"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
            "Loss and metrics, without updates.")

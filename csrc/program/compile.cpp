@@ -21,6 +21,7 @@ template <class T>
 void Compiler<T>::compile() {
   lower();
   if (training_) mark_gradients();
+  count_flops();
   emit_input();
   if (program_.options_.loss) {
     const Shape& shape = graph_.node(loss_node_).shape;
@@ -43,7 +44,6 @@ void Compiler<T>::compile() {
     }
     emit_update();
   }
-  count_flops();
   finish();
 }
 

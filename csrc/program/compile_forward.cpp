@@ -168,6 +168,10 @@ void Compiler<T>::emit_batch_norm(Op& op) {
   }
   op.saved = program_.memory_.add(channels * static_cast<int64_t>(sizeof(T)));
   op.saved_second = program_.memory_.add(channels * static_cast<int64_t>(sizeof(T)));
+  for (T* statistic : {static_cast<T*>(mean), static_cast<T*>(variance)}) {
+    if (statistic != nullptr)
+      program_.statistics_.emplace_back(statistic, static_cast<size_t>(channels) * sizeof(T));
+  }
   const Ref<T> saved_mean = ref(op.saved), saved_inverse = ref(op.saved_second);
   emit(
       Phase::forward, node.scope, {x_buffer, y_buffer, op.saved, op.saved_second},

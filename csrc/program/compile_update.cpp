@@ -1,10 +1,17 @@
 // Where parameters change. Gradient descent without clipping needs no gradient but the parameter's own: each
 // is updated as soon as its gradient is complete and the backward pass has read it for the last time, by the
 // kernel that computes the gradient where there is one. Then gradients live in the arena, or nowhere.
-// Otherwise they are all kept, and the update is the last step.
+// Otherwise they are all kept, and the update is the last step. Of steps so long that somebody may want to
+// interrupt them the updates come last, too: up to then a step can be left undone.
 #include "program/compiler.h"
 
 namespace nnx::program {
+namespace {
+
+// Of a step, about half a second's work.
+constexpr double kLongStepFlops = 2e10;
+
+}  // namespace
 
 template <class T>
 void Compiler<T>::count_uses() {
@@ -12,6 +19,8 @@ void Compiler<T>::count_uses() {
   // A device without such kernels updates everything in one.
   updates_at_once_ =
       optimizer && !optimizer->adam && !optimizer->clip_norm && table_.dense.update_weights != nullptr;
+  updates_late_ =
+      program_.flops_training_ * static_cast<double>(program_.options_.max_batch) > kLongStepFlops;
   uses_left_.assign(parameters_.entries().size(), 0);
   gradients_.assign(parameters_.entries().size(), -1);
   updated_.assign(parameters_.entries().size(), false);
@@ -75,7 +84,7 @@ Ref<T> Compiler<T>::velocity_ref(int parameter) {
 template <class T>
 bool Compiler<T>::updates_with_gradient(const Op& op) const {
   const std::vector<int> parameters = trained_by(op);
-  if (!updates_at_once_ || !trains(*op.node, 1)) return false;
+  if (!updates_at_once_ || updates_late_ || !trains(*op.node, 1)) return false;
   return std::all_of(parameters.begin(), parameters.end(), [&](int parameter) {
     return uses_left_[static_cast<size_t>(parameter)] == 1 &&
            !parameter_seen_[static_cast<size_t>(parameter)];
@@ -103,6 +112,7 @@ void Compiler<T>::emit_update_with_gradient(
 
 template <class T>
 void Compiler<T>::emit_finished_updates(const Op& op) {
+  if (updates_late_) return;
   for (int parameter : trained_by(op)) {
     const auto index = static_cast<size_t>(parameter);
     if (--uses_left_[index] == 0 && updates_at_once_ && gradients_[index] >= 0)

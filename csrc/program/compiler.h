@@ -189,6 +189,7 @@ class Compiler {
   Node log_node_;
   std::vector<bool> parameter_seen_;  // has had a first gradient contribution
   bool updates_at_once_ = false;      // each parameter as soon as its gradient is complete
+  bool updates_late_ = false;         // but none before all gradients are
   std::vector<int> uses_left_;        // of a parameter, by ops whose backward pass is still to come
   std::vector<int> gradients_;        // of parameters: buffers; -1: none
   std::vector<bool> updated_;         // parameters

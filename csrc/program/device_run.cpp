@@ -75,7 +75,6 @@ RunResult DeviceRun::run() {
     }
   }
   device_.synchronize();
-  if (hooks_.steps != nullptr) *hooks_.steps = result_.steps;
   if (error_) std::rethrow_exception(error_);
   update_result();
   if (hooks_.progress && !result_.stopped && hooks_.interval > 0.0)
@@ -307,6 +306,7 @@ void DeviceRun::look() {
   const bool whole_look = asked >= steps_to_look_;
   enqueued_ = 0;
   result_.steps = state_.done;
+  if (hooks_.steps != nullptr) *hooks_.steps = result_.steps;
   result_.samples = window_.begin + std::min(state_.start, window_.rows);
   if (state_.fault.found != 0) {
     error_ = error_of([&] { program_.refuse_label(state_.fault); });

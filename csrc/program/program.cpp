@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "program/compiler.h"
@@ -13,8 +14,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Steps longer than this are watched for interrupts between their kernels.
-constexpr double kWatchedFlops = 2e9;
+// Steps of more work than this, or longer than that, are watched for interrupts between their kernels: there
+// it costs nothing to read the clock.
+constexpr double kWatchedFlops = 1e8;
+constexpr double kWatchedSeconds = 0.05;
 
 // Steps whose work counts where the number of threads is chosen: within a step each loop still has to pay.
 constexpr double kMostStepsCounted = 4.0;
@@ -116,6 +119,7 @@ struct Program::Run {
   std::exception_ptr error;
   Clock::time_point last_report = Clock::now(), last_check = last_report, last_watch = last_report;
   int64_t steps_to_check = 1, check_every = 1;
+  std::vector<char> statistics;  // as they were before the step
 
   void begin_step() {
     if (ended) return;
@@ -126,9 +130,21 @@ struct Program::Run {
       ended = true;
       return;
     }
+    if (watched) copy_statistics(true);
     state.step = schedule.first_step + static_cast<uint64_t>(result.steps);
     if (schedule.count > 0) {
       state.learning_rate = schedule.learning_rates[std::min(result.steps, schedule.count - 1)];
+    }
+  }
+
+  void copy_statistics(bool save) {
+    size_t bytes = 0;
+    for (const auto& [data, size] : program.statistics_) bytes += size;
+    statistics.resize(bytes);
+    char* kept = statistics.data();
+    for (const auto& [data, size] : program.statistics_) {
+      std::memcpy(save ? kept : data, save ? data : kept, size);
+      kept += size;
     }
   }
 
@@ -137,6 +153,7 @@ struct Program::Run {
     ++result.steps;
     result.samples += rows_now;
     if (hooks.interval <= 0.0) {
+      watched = watched || (hooks.interrupt && seconds_since(last_report) > kWatchedSeconds);
       report();
     } else if (--steps_to_check <= 0) {
       check_clock();
@@ -147,6 +164,7 @@ struct Program::Run {
   void check_clock() {
     const double passed = seconds_since(last_check);
     last_check = Clock::now();
+    watched = watched || (hooks.interrupt && passed > kWatchedSeconds);
     if (passed < 5e-4) {
       check_every *= 2;
     } else if (passed > 2e-3 && check_every > 1) {
@@ -202,7 +220,10 @@ struct Program::Run {
         writes = writes || step->phase == Phase::update;
         if (watched && !writes) {
           watch();
-          if (ended) return;
+          if (ended) {
+            copy_statistics(false);
+            return;
+          }
         }
         step->run(context, rows_now);
         if (step->phase == Phase::labels && program.state_->fault.found != 0) {

@@ -177,6 +177,8 @@ class Program {
   int64_t workspace_bytes_ = 0;
   std::vector<Step> steps_;
   List train_list_, evaluate_list_, predict_list_;
+  // What the forward pass changes of the parameters: the running statistics of batch norms.
+  std::vector<std::pair<void*, size_t>> statistics_;
   std::vector<int64_t> metric_sizes_;
   Tensor metric_memory_;  // raw sums, one after the other
   std::deque<void*> metric_cells_;

@@ -372,6 +372,7 @@ class Program:
         progress: _Progress = None,
         interval: float = 0.1,
         labels_checked: bool = False,
+        counter: Any = None,
     ) -> dict[str, Any]: ...
     def train_step(
         self,
@@ -380,6 +381,7 @@ class Program:
         sample_weight: npt.NDArray[Any] | Tensor | None,
         learning_rate: float,
         step: int,
+        counter: Any = None,
     ) -> float: ...
     def evaluate(
         self,

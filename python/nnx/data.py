@@ -146,6 +146,8 @@ def sample_weights(weight: npt.ArrayLike, samples: int, name: str = "sample_weig
         raise ValueError(f"argument '{name}' expected shape ({samples},), got {array.shape}")
     if array.size and array.min() < 0:
         raise ValueError(f"argument '{name}' expected weights >= 0, got {array.min()}")
+    if array.size and array.max() > np.finfo(np.float32).max:
+        raise ValueError(f"argument '{name}' expected weights that float32 holds, got {array.max()}")
     return np.ascontiguousarray(array)
 
 

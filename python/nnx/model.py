@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from nnx.metrics import get as _metric
 from nnx.optimizers import Optimizer, OptimizerLike
 from nnx.training import devices, evaluate, fit, steps
 from nnx.training.learner import Learner
+
+Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
 
 class Model(Layer):
@@ -83,8 +85,22 @@ class Model(Layer):
 
     @property
     def epoch(self) -> int:
-        """The epoch that trains, or would next."""
+        """The epochs finished since `compile`: the number of the one that trains, or would next."""
         return self._learner.state.epoch
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """How many steps make an epoch where they are taken one by one: as in the last `fit`, or as set here.
+
+        None where no `fit` has told: the epoch then stays, and with it schedules per epoch.
+        """
+        return self._learner.state.steps_per_epoch
+
+    @steps_per_epoch.setter
+    def steps_per_epoch(self, steps: int | None) -> None:
+        self._learner.state.steps_per_epoch = (
+            None if steps is None else integer(type(self).__name__, "steps_per_epoch", steps)
+        )
 
     @property
     def stop_training(self) -> bool:
@@ -105,7 +121,7 @@ class Model(Layer):
         self,
         optimizer: OptimizerLike = "sgd",
         loss: LossLike | None = None,
-        metrics: Iterable[MetricLike] = (),
+        metrics: MetricLike | Iterable[MetricLike] | None = None,
         device: str = "auto",
         precision: str = "float32",
         seed: int | None = None,
@@ -113,7 +129,7 @@ class Model(Layer):
         """Settles how the model is trained. Weights keep their values, the optimizer begins anew.
 
         Args:
-            optimizer: "sgd", "adam", "adamw" or an Optimizer.
+            optimizer: "sgd", "adam", "adamw", an Optimizer or its class.
             loss: a name or a Loss; None for a model that only predicts.
             metrics: names, classes, objects or functions of `nnx.metrics`.
             device: "cpu", "cuda", "cuda:1", or "auto": CUDA where it is there.
@@ -124,10 +140,17 @@ class Model(Layer):
 
         Raises:
             ValueError, TypeError: naming the argument that does not fit.
+            RuntimeError: where the model trains, in a callback say.
         """
+        if self._learner.state.running:
+            raise RuntimeError(
+                "compile: the model trains; what it trains with cannot be changed before that is over"
+            )
         place = devices.resolve_device(device)
         devices.check_precision(precision, place)
-        if isinstance(metrics, str):
+        if metrics is None:
+            metrics = ()
+        if isinstance(metrics, (str, Metric, type)) or callable(metrics):
             metrics = (metrics,)
         self._learner.compile(
             optimizers.get(optimizer),
@@ -151,18 +174,21 @@ class Model(Layer):
         validation_data: Any = None,
         class_weight: ClassWeight = None,
         sample_weight: npt.ArrayLike | None = None,
-        callbacks: Iterable[Callback] = (),
-        initial_epoch: int = 0,
+        callbacks: Callbacks = None,
+        initial_epoch: int | None = None,
         verbose: int | str = "auto",
     ) -> History:
-        """Trains the model.
+        """Trains the model: `epochs` epochs more.
+
+        The model counts the epochs and steps that it has lived through since `compile`; shuffles, dropout and
+        schedules follow these counts. So ten calls with epochs=1 are, bit for bit, one with epochs=10.
 
         Args:
             x: inputs (N, ...): float32, float64 or uint8, memory-mapped arrays included, are taken as they
                 are; or an iterable of batches (x, y) or (x, y, sample_weight), gone through once an epoch.
             y: targets: labels (N,), distributions (N, K), or values like the outputs, as the loss has it.
             batch_size: samples per step; the last step of an epoch may have fewer.
-            epochs: the epoch to stop before, counted from 0.
+            epochs: how many to train; beside `initial_epoch`, the epoch to stop before.
             shuffle: a new order for each epoch, by seed and epoch.
             validation_split: the share of samples to validate with; they are drawn at random, classes in
                 proportion.
@@ -170,7 +196,7 @@ class Model(Layer):
             class_weight: a dict or an array of weights by class.
             sample_weight: (N,).
             callbacks: see `nnx.callbacks`.
-            initial_epoch: the epoch to begin with.
+            initial_epoch: sets the count of epochs first, as in Keras; None goes on where the model stands.
             verbose: 0 silent, 1 a bar, 2 a line per epoch; "auto" as it suits the output.
 
         Returns:
@@ -178,6 +204,7 @@ class Model(Layer):
 
         Raises:
             ValueError, TypeError: naming the argument that does not fit, before anything is trained.
+            RuntimeError: where the model trains already, in a call that a callback is part of.
             KeyboardInterrupt: on Ctrl-C, after the callbacks' on_train_end; the model is as after its last step.
         """
         plan = fit.Plan(
@@ -188,13 +215,17 @@ class Model(Layer):
             validation_data=validation_data,
             class_weight=class_weight,
             sample_weight=sample_weight,
-            initial_epoch=integer("fit", "initial_epoch", initial_epoch, low=0),
+            initial_epoch=None
+            if initial_epoch is None
+            else integer("fit", "initial_epoch", initial_epoch, low=0),
         )
         level = verbosity(verbose)
-        run = fit.Run(self._learner, x, y, plan)
+        given = _list_of(callbacks)
         history = History()
         bars = [ProgressBar(level)] if level else []
-        run.train(CallbackList([*bars, *callbacks, history], self, {**run.params, "verbose": level}))
+        with self._learner.graphs.lock:
+            run = fit.Run(self._learner, x, y, plan)
+            run.train(CallbackList([*bars, *given, history], self, {**run.params, "verbose": level}))
         return history
 
     def evaluate(
@@ -203,21 +234,47 @@ class Model(Layer):
         y: Any = None,
         batch_size: int = 256,
         sample_weight: npt.ArrayLike | None = None,
-        callbacks: Iterable[Callback] = (),
+        callbacks: Callbacks = None,
     ) -> dict[str, Any]:
         """Loss and metrics on data given as in `fit`: {"loss": ..., "accuracy": ...}."""
         size = integer("evaluate", "batch_size", batch_size)
-        hooks = CallbackList(callbacks, self, {})
-        return evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks)
+        hooks = CallbackList(_list_of(callbacks), self, {})
+        with self._learner.graphs.lock:
+            return evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks)
 
-    def predict(self, x: Any, batch_size: int = 256, callbacks: Iterable[Callback] = ()) -> NDArray:
+    def predict(self, x: Any, batch_size: int = 256, callbacks: Callbacks = None) -> NDArray:
         """The model's outputs (N, ...) for inputs x (N, ...)."""
-        size, extra = integer("predict", "batch_size", batch_size), list(callbacks)
-        return evaluate.predict(self._learner, x, size, CallbackList(extra, self, {}) if extra else None)
+        size, extra = integer("predict", "batch_size", batch_size), _list_of(callbacks)
+        hooks = CallbackList(extra, self, {}) if extra else None
+        with self._learner.graphs.lock:
+            return evaluate.predict(self._learner, x, size, hooks)
 
     def train_step(self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> float:
-        """One step on one batch, for loops of one's own; returns the batch's loss before it."""
-        return steps.train_step(self._learner, x, y, sample_weight)
+        """One step on one batch, for loops of one's own; returns the batch's loss before it.
+
+        It moves the clocks that `fit` moves: `optimizer.iterations`, and every `steps_per_epoch` steps `epoch`.
+        """
+        with self._learner.graphs.lock:
+            return steps.train_step(self._learner, x, y, sample_weight)
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: npt.ArrayLike | None = None,
+        class_weight: ClassWeight = None,
+    ) -> dict[str, Any]:
+        """As `train_step`; returns the batch's loss and metrics before it: {"loss": ..., "accuracy": ...}."""
+        with self._learner.graphs.lock:
+            return steps.train_on_batch(self._learner, x, y, sample_weight, class_weight)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> dict[str, Any]:
+        """Loss and metrics of one batch, as `evaluate` gives them."""
+        return self.evaluate(x, y, max(1, len(x)), sample_weight)
+
+    def predict_on_batch(self, x: Any) -> NDArray:
+        """The outputs for one batch, as `predict` gives them."""
+        return self.predict(x, max(1, len(x)))
 
     def __call__(self, x: Any) -> Any:
         """Outputs for an array, in one batch; for a Symbol, this model as a part of another."""
@@ -245,7 +302,7 @@ class Model(Layer):
         return {name: weight.numpy() for name, weight in self._learner.graphs.named_weights().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Sets all weights; ValueError lists what is missing, unexpected or of another shape."""
+        """Sets all weights, or none: ValueError lists what is missing, unexpected or of another shape."""
         named = self._learner.graphs.named_weights()
         missing = [name for name in named if name not in state]
         unexpected = [name for name in state if name not in named]
@@ -258,8 +315,9 @@ class Model(Layer):
         if any(names for _, names in problems):
             text = "; ".join(f"{what}: {', '.join(names)}" for what, names in problems if names)
             raise ValueError(f"load_state_dict: {text}")
+        arrays = {name: weight.checked(state[name]) for name, weight in named.items()}
         for name, weight in named.items():
-            weight.assign(state[name])
+            weight.assign(arrays[name])
 
     def get_weights(self) -> list[NDArray]:
         """Copies of all weights, in the order of `state_dict`."""
@@ -271,3 +329,10 @@ class Model(Layer):
         if len(weights) != len(names):
             raise ValueError(f"set_weights: expected {len(names)} arrays, got {len(weights)}")
         self.load_state_dict(dict(zip(names, weights, strict=True)))
+
+
+def _list_of(callbacks: Callbacks) -> list[Callback]:
+    """One callback, several, or none."""
+    if callbacks is None:
+        return []
+    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)

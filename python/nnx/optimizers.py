@@ -151,12 +151,14 @@ class AdamW(Adam):
         super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, clip_norm)
 
 
-OptimizerLike: TypeAlias = str | Optimizer
+OptimizerLike: TypeAlias = str | Optimizer | type[SGD] | type[Adam]
 _BY_NAME: dict[str, type[SGD | Adam]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 
 
 def get(optimizer: OptimizerLike) -> Optimizer:
-    """An Optimizer from an Optimizer or a name: "sgd", "adam" or "adamw"."""
+    """An Optimizer from an Optimizer, its class, or a name: "sgd", "adam" or "adamw"."""
+    if isinstance(optimizer, type) and issubclass(optimizer, (SGD, Adam)):
+        return optimizer()
     if isinstance(optimizer, Optimizer):
         return optimizer
     if not isinstance(optimizer, str):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nnx import _core
 from nnx._types import Shape
-from nnx.graph import store, tracing
+from nnx.graph import changes, store, tracing
 from nnx.graph.tracing import Traceable, Traced
 from nnx.graph.weight import Weight
 
@@ -31,7 +32,9 @@ class Graphs:
         self._root = weakref.ref(root)  # which holds this object
         self._base: Traced | None = None
         self._store: _core.Parameters | None = None
+        self._last: _core.Parameters | None = None  # the store whose state the next one goes on with
         self._traced: dict[Shape, Traced] = {}
+        self._changes = 0
         self.lock = threading.RLock()
 
     @property
@@ -55,10 +58,27 @@ class Graphs:
 
     def build(self, shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""
-        with self.lock:
+        with self.lock, self.tentative():
             traced = tracing.trace(self.root, shape)
             tracing.named_weights(self.root, traced.weights)
             self._base, self.root.built = traced, True
+
+    @contextmanager
+    def tentative(self) -> Iterator[None]:
+        """What fails inside leaves a model that was not built as it was, without weights."""
+        if self._base is not None:
+            yield
+            return
+        before = {id(layer): (layer.built, len(layer.own_weights)) for _, layer in self.root.walk()}
+        try:
+            yield
+        except BaseException:
+            for _, layer in self.root.walk():
+                layer.built, weights = before.get(id(layer), (False, 0))
+                del layer.own_weights[weights:]
+            self._base = self._store = None
+            self._traced.clear()
+            raise
 
     def named_weights(self) -> dict[str, Weight]:
         """The weights by name; ValueError before the model is built."""
@@ -68,6 +88,8 @@ class Graphs:
         """A graph over this model's parameter store: values that layers share with other models, its own state."""
         with self.lock:
             base = self.base
+            if self._changes != changes.count():
+                self._look_at_changes()
             if self._store is None or not store.holds(self._store, base.weights):
                 self._store = self._new_store(place)
             shape = base.input_shape if shape is None else shape
@@ -76,18 +98,26 @@ class Graphs:
                 found = self._traced[shape] = tracing.trace(self.root, shape, self._store, base.weights)
             return found
 
+    def _look_at_changes(self) -> None:
+        # An attribute of some layer was set: graphs are made anew, and the store where other weights are trained.
+        self._changes = changes.count()
+        self._traced.clear()
+        if self._store is not None and store.trained(self.root, self.base.weights) != self._store.trainable:
+            self._last, self._store = self._store, None
+
     def _new_store(self, place: Place) -> _core.Parameters:
         weights = self.base.weights
         there = None if place.wished else store.common_place(weights)
         seed = place.seed() if there is None else None
         device, dtype = there or (place.device, place.dtype)
         fixed = store.frozen(self.root)
-        return store.new_store(self.named_weights(), weights, fixed, dtype, device, seed, self._store)
+        before, self._last = self._store or self._last, None
+        return store.new_store(self.named_weights(), weights, fixed, dtype, device, seed, before)
 
     def release(self, device: str, dtype: str) -> None:
         """Brings weights home that lie elsewhere or in another dtype, and drops what was traced and the store's state."""
         with self.lock:
             for weight in self.root.weights:
                 weight.leave(device, dtype)
-            self._store = None
+            self._store = self._last = None
             self._traced.clear()

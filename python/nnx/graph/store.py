@@ -16,6 +16,12 @@ def frozen(model: Traceable) -> set[int]:
     return ids
 
 
+def trained(model: Traceable, order: list[Weight]) -> list[bool]:
+    """Which of the weights training changes, as layers have it now."""
+    fixed = frozen(model)
+    return [weight.trainable and id(weight) not in fixed for weight in order]
+
+
 def common_place(weights: list[Weight]) -> tuple[str, str] | None:
     """The device and dtype of the stores that hold these weights, if all have the same."""
     places = {None if w.store is None else (w.store.device, w.store.dtype.name) for w in weights}

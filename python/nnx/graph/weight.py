@@ -63,13 +63,18 @@ class Weight:
         value = self.value(dtype, seed, number)
         return np.array(value) if value is self._value else value
 
-    def assign(self, value: npt.ArrayLike) -> None:
-        """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers."""
+    def checked(self, value: npt.ArrayLike) -> npt.NDArray[Any]:
+        """An array that may be assigned; ValueError, TypeError as `assign`."""
         array = np.asarray(value)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"weight '{self.name}' expected real numbers, got dtype {array.dtype}")
         if array.shape != self.shape:
             raise ValueError(f"weight '{self.name}' expected shape {self.shape}, got {array.shape}")
+        return array
+
+    def assign(self, value: npt.ArrayLike) -> None:
+        """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers."""
+        array = self.checked(value)
         if self._store is not None:
             self._store.set(self._index, np.ascontiguousarray(array, dtype=self._store.dtype))
         else:

@@ -11,6 +11,7 @@ import numpy as np
 from nnx import initializers
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
+from nnx.graph import changes
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
@@ -29,7 +30,7 @@ class Layer:
                 return nnx.ops.dense(x, self.kernel) * 0.5
     """
 
-    # False keeps the weights as they are; takes effect at the next compile.
+    # False keeps the weights as they are, from the next call on.
     trainable: bool = True
 
     def __init__(self, name: str | None = None) -> None:
@@ -38,6 +39,14 @@ class Layer:
         self.given_name = name
         self.built = False
         self.own_weights: list[Weight] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self)
+        if held.get("built") and not name.startswith("_") and name != "built":
+            before = held.get(name, getattr(type(self), name, None))
+            if not isinstance(before, property) and before is not value:
+                changes.note()
+        super().__setattr__(name, value)
 
     @property
     def name(self) -> str:

@@ -20,8 +20,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Loss and metrics; see `Model.evaluate`."""
     learner.expect_compiled()
-    source = sources.source(learner, x, y, sample_weight)
-    sources.expect_samples("x", source)
+    with learner.graphs.tentative():
+        source = sources.source(learner, x, y, sample_weight)
+        sources.expect_samples("x", source)
     return evaluate_source(learner, source, batch_size, hooks)
 
 

@@ -17,7 +17,6 @@ from nnx.training.learner import Learner
 from nnx.training.orders import Orders
 from nnx.training.reports import Hooks, Reporter
 from nnx.training.sources import Arrays, Source
-from nnx.training.totals import Totals
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Plan:
     validation_data: Any
     class_weight: ClassWeight
     sample_weight: npt.ArrayLike | None
-    initial_epoch: int
+    initial_epoch: int | None  # None: where the model stands
 
 
 class Run:
@@ -39,8 +38,20 @@ class Run:
 
     def __init__(self, learner: Learner, x: Any, y: Any, plan: Plan) -> None:
         learner.expect_compiled()
+        if learner.state.running:
+            raise RuntimeError("fit: the model trains already, in a call that is not over: a callback's?")
         self.learner = learner
         self.plan = plan
+        with learner.graphs.tentative():
+            self._check(x, y)
+        start = learner.state.epoch if plan.initial_epoch is None else plan.initial_epoch
+        self.epochs = range(start, start + plan.epochs if plan.initial_epoch is None else plan.epochs)
+        self.orders: Orders | None = None
+        self._warned = False
+
+    def _check(self, x: Any, y: Any) -> None:
+        """Finds the samples, and looks at all that can be looked at before the first step."""
+        learner, plan = self.learner, self.plan
         self.source = sources.source(learner, x, y, plan.sample_weight, plan.class_weight)
         self.held_out: Source | None = None
         if plan.validation_data is not None:
@@ -48,6 +59,7 @@ class Run:
             self.held_out = sources.source(
                 learner, *(given, None) if data.is_batches(given) else data.unpack(given)
             )
+            sources.check_first(learner, self.held_out, "validation_data")
         elif plan.validation_split:
             if not isinstance(self.source, Arrays):
                 raise ValueError("argument 'validation_split' expected 0 beside batches: use validation_data")
@@ -55,9 +67,6 @@ class Run:
         sources.expect_samples("x", self.source)
         held_out_by = "validation_data" if plan.validation_data is not None else "validation_split"
         sources.expect_samples(held_out_by, self.held_out)
-        self.epochs = range(plan.initial_epoch, plan.epochs)
-        self.orders: Orders | None = None
-        self._warned = False
 
     @property
     def params(self) -> dict[str, Any]:
@@ -80,13 +89,17 @@ class Run:
                 arrays.move(learner.device, learner.dtype)
         state = learner.state
         state.begin()
+        if self.plan.initial_epoch is not None:
+            state.epoch = self.plan.initial_epoch
+        if self.params["steps"] is not None:
+            state.steps_per_epoch = self.params["steps"]
         logs: dict[str, Any] = {}
         try:
             hooks.call("on_train_begin", None)
             for epoch in self.epochs:
                 if state.stop_training:
                     break
-                state.epoch = epoch
+                state.begin_epoch(epoch)
                 hooks.call("on_epoch_begin", epoch, None)
                 logs = self._epoch(epoch, hooks)
                 rate = logs.pop("learning_rate")
@@ -94,17 +107,17 @@ class Run:
                     result = evaluate_source(learner, self.held_out, self.plan.batch_size, hooks)
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 logs["learning_rate"] = rate
-                state.epoch = epoch + 1
+                state.end_epoch()
                 state.history.append((epoch, logs))
                 hooks.call("on_epoch_end", epoch, logs)
         finally:
+            state.running = False
             hooks.call("on_train_end", logs)
 
     def _epoch(self, epoch: int, hooks: Hooks) -> dict[str, Any]:
         """Trains one epoch; its logs."""
         source, state = self.source, self.learner.state
         reporter = Reporter(hooks, "train", state)
-        state.totals = Totals()
         if isinstance(source, Arrays):
             reporter.batch_begin(0)
             order = source.rows if self.orders is None else self.orders.of(epoch)
@@ -115,6 +128,8 @@ class Run:
             logs = self._part(batch, epoch, None, reporter, single=True)
             if state.stop_training:
                 break
+        else:
+            state.steps_per_epoch = state.totals.steps
         hooks.call("on_train_progress", state.totals.samples, logs)
         return logs
 
@@ -136,11 +151,9 @@ class Run:
         what = learner.setting(traced, part.kind)
         steps = math.ceil(part.samples / batch)
         rates = optimizer.rates(steps, epoch)
-        first, done = optimizer.iterations, 0
+        first = optimizer.iterations
 
         def progress(steps_done: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
-            nonlocal done
-            done = steps_done
             so_far = state.totals.plus(samples, steps_done, loss, counts)
             rate = float(rates[min(steps_done, len(rates)) - 1])
             reporter.report(
@@ -152,16 +165,12 @@ class Run:
             )
             return state.stop_training
 
-        try:
-            result = program.train_epoch(
-                *part.fed, order, batch, rates, first, progress, reporter.interval, part.moved
-            )
-            done = result["steps"]
-        finally:
-            optimizer.iterations = first + done
+        result = program.train_epoch(
+            *part.fed, order, batch, rates, first, progress, reporter.interval, part.moved, optimizer
+        )
         state.totals.add(result)
         self._warn(result["nonfinite"])
-        rate = float(rates[min(done, len(rates)) - 1])
+        rate = float(rates[min(result["steps"], len(rates)) - 1])
         return {**state.totals.logs(metrics, what), "learning_rate": rate}
 
     def _warn(self, nonfinite: dict[str, Any] | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -126,6 +127,24 @@ def arrays(
         by_class = data.class_weights(class_weight, prepared, kind)
         weight = by_class if weight is None else weight * by_class
     return Arrays(inputs, prepared, kind, weight)
+
+
+def check_first(learner: Learner, source: Source, argument: str) -> None:
+    """Checks the first of batches, where it can be had without harm; of an iterator it is put back."""
+    if not isinstance(source, Batches):
+        return
+    if isinstance(source.iterable, Sequence):
+        first = list(source.iterable[:1])
+    elif isinstance(source.iterable, Iterator):
+        first = list(itertools.islice(source.iterable, 1))
+        source.iterable = itertools.chain(first, source.iterable)
+    else:
+        return
+    for batch in first:
+        try:
+            arrays(learner, *data.unpack(batch), source.class_weight)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"argument '{argument}', first batch: {error}") from None
 
 
 def expect_samples(argument: str, source: Source | None) -> None:

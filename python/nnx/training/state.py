@@ -18,12 +18,15 @@ class RunState:
     """
 
     seed: int | None = None  # of initial weights, orders and dropout; None: not drawn yet
-    epoch: int = 0  # the epoch that trains, or would next
+    epoch: int = 0  # epochs finished: the epoch that trains, or would next
+    steps_per_epoch: int | None = None  # as the last `fit` had it, or as it was set; None: unknown
+    single_steps: int = 0  # of the epoch going on, taken one by one
     totals: Totals = field(default_factory=Totals)  # of the epoch going on; its steps are the place within it
     history: list[tuple[int, dict[str, Any]]] = field(
         default_factory=list
     )  # epochs and their logs, of this run
     stop_training: bool = False
+    running: bool = False  # within a `fit`
 
     def drawn_seed(self) -> int:
         """The seed, drawn where there is none."""
@@ -33,5 +36,20 @@ class RunState:
 
     def begin(self) -> None:
         """A run begins."""
-        self.stop_training = False
+        self.stop_training, self.running = False, True
         self.history = []
+
+    def begin_epoch(self, epoch: int) -> None:
+        """An epoch begins."""
+        self.epoch, self.single_steps = epoch, 0
+        self.totals = Totals()
+
+    def end_epoch(self) -> None:
+        """The epoch is finished."""
+        self.epoch, self.single_steps = self.epoch + 1, 0
+
+    def count_step(self) -> None:
+        """A step was taken outside `fit`: so many make an epoch."""
+        self.single_steps += 1
+        if self.steps_per_epoch is not None and self.single_steps >= self.steps_per_epoch:
+            self.end_epoch()

@@ -253,12 +253,16 @@ def test_layers_hold_what_is_set_from_the_next_call_on(rng):
 
 
 def test_the_optimizers_state_survives_what_is_set(rng):
-    """A layer that is frozen and thawed again leaves the others' velocities as they are."""
+    """Where a layer is frozen and thawed, and a rate set and set back, the others keep their velocities."""
     x, y = data(rng)
     plain, set_twice = model(), model()
     for trained in (plain, set_twice):
+        trained.layers[0].trainable = False
         trained.fit(x, y, verbose=0)
+    set_twice.layers[0].trainable = True
     set_twice.layers[2].rate = 0.5
+    set_twice.predict(x)
+    set_twice.layers[0].trainable = False
     set_twice.layers[2].rate = 0.3
     for trained in (plain, set_twice):
         trained.fit(x, y, verbose=0)

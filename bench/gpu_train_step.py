@@ -81,8 +81,11 @@ def check(workload: Workload, precision: str, options: argparse.Namespace) -> fl
 class Clock(nnx.Callback):
     """The time from the second epoch's beginning to the last one's end."""
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.first = self.model.epoch
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if epoch == 1:
+        if epoch == self.first + 1:
             self.begin = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

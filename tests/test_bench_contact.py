@@ -36,11 +36,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def contact(folder, *options):
+def contact(folder, verb="contact"):
     # The checkout's nnx comes first; where there is none built, the one that runs these tests.
     core = Path(_core.__file__).parent.parent
-    command = ["bash", str(SCRIPT), "contact", "--emulated", PLUGIN, "--brief", "--total", "520"]
-    command += ["--out", str(folder / "results"), "--tar", str(folder / "results.tgz"), *options]
+    command = ["bash", str(SCRIPT), verb, "--emulated", PLUGIN, "--brief", "--total", "520"]
+    command += ["--out", str(folder / "results"), "--tar", str(folder / "results.tgz")]
     paths = [str(core), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
@@ -87,6 +87,15 @@ def test_contact_goes_through(tmp_path):
     assert len(tables) == 3
     assert all(json.loads(path.read_text())["machine"]["emulated"] == "True" for path in tables)
     assert {"summary.json", "kernels.txt", "train.txt"} <= set(readable(tmp_path))
+
+
+def test_what_contact_leaves_goes_through(tmp_path):
+    process = contact(tmp_path, "contact2")
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output
+    stages = {s["stage"]: s["status"] for s in json.loads((tmp_path / "results/summary.json").read_text())}
+    assert stages["plan"] == stages["rounding"] == "passed"
+    assert "case TileKind::large:" in next((tmp_path / "results").glob("*-gpu_plan-dry-run.md")).read_text()
 
 
 def test_contact_needs_none_of_what_is_optional(tmp_path):

@@ -273,8 +273,8 @@ pack() {
 # Ends the stage that runs, and leaves word of it.
 stopped() {
   trap - TERM INT HUP
-  kill -TERM -- "-$RUNNING" 2>/dev/null
-  conclude "$STAGE" stopped $((SECONDS - BEGAN)) "from outside, by a signal"
+  if [ -n "$RUNNING" ]; then kill -TERM -- "-$RUNNING" 2>/dev/null; fi
+  conclude "${STAGE:-between}" stopped $((SECONDS - BEGAN)) "from outside, by a signal"
   kill "$PACKER" 2>/dev/null
   exit 143
 }
@@ -294,6 +294,7 @@ run_stage() {
   RUNNING=$!
   wait "$RUNNING"
   code=$?
+  STAGE=""  # what ends now is told once
   case $code in
     0) state=passed ;;
     "$SKIPPED") state=skipped ;;
@@ -306,7 +307,7 @@ run_stage() {
 }
 
 PYTHON=${PYTHON:-python3} JOBS=${JOBS:-$(nproc)} LIMIT=${LIMIT:-480} EMULATED=${EMULATED:-} BRIEF=${BRIEF:-}
-OUT=${OUT:-} TOTAL=0 TAR="" CHOSEN_LIMIT="" SHOWN=40 inside=0 chosen=() rest=()
+OUT=${OUT:-} TOTAL=0 TAR="" STAGE="" BEGAN=0 RUNNING="" CHOSEN_LIMIT="" SHOWN=40 inside=0 chosen=() rest=()
 declare -A LIMITS=()
 for name in "${CONTACT[@]}" "${CONTACT2[@]}"; do LIMITS[${name%:*}]=${name#*:}; done
 while [ $# -gt 0 ]; do

@@ -145,7 +145,8 @@ def test_contact_killed_at_any_moment_leaves_what_can_be_read(tmp_path):
         if with_word:
             assert {"summary.json", "machine.txt"} <= set(readable(folder)), what
             stages = json.loads((folder / "results/summary.json").read_text())
-            assert [stage["stage"] for stage in stages] == STAGES[: len(stages)], what
             assert stages[-1]["status"] == "stopped", what
+            names = [stage["stage"] for stage in stages if stage["stage"] != "between"]
+            assert names == STAGES[: len(names)], what
         elif (folder / "results/summary.json").exists():
             assert readable(folder), what

@@ -94,9 +94,10 @@ sources() {
   } | sha256sum | cut -d' ' -f1
 }
 
-# Whether nnx of this folder loads, with a device that is what it should be; prints what it is.
+# Whether nnx loads, of this folder where it is built there, with a device that is what it should be; prints what it is.
 runs() {
-  EMULATED=$EMULATED PYTHONPATH="$PWD/python${PYTHONPATH:+:$PYTHONPATH}" "$PYTHON" - <<'PYTHON'
+  prefer_build
+  EMULATED=$EMULATED "$PYTHON" - <<'PYTHON'
 import os
 import sys
 import nnx

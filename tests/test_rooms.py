@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "python/nnx"
 FLOORS = (
     "_core",
     "_types _checks seeds",
+    "_config",
     "graph initializers schedules cuda plots data",
     "ops optimizers",
     "layers losses metrics datasets",

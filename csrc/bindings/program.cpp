@@ -163,18 +163,31 @@ RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double inte
   if (progress) {
     hooks.progress = [function = progress->object](const RunResult& result) {
       const py::gil_scoped_acquire acquired;
-      const py::object stop = function(result.steps, result.samples, result.loss, result.metrics);
+      const py::object stop = function(result.steps, result.samples, result.loss_sum, result.metrics);
       return !stop.is_none() && stop.cast<bool>();
     };
   }
   return hooks;
 }
 
+// What the sums begin with, as `to_dict` gives them.
+void read_start(const Program& program, const std::optional<Specification>& start, RunHooks& hooks) {
+  if (!start) return;
+  hooks.loss_sum = entry(*start, "loss_sum", 0.0);
+  for (const auto& sums : entry(*start, "metrics", std::vector<std::vector<double>>{})) {
+    hooks.metrics.insert(hooks.metrics.end(), sums.begin(), sums.end());
+  }
+  if (!hooks.metrics.empty() && hooks.metrics.size() != program.metric_sums_size()) {
+    bad_value("train_epoch", "start", detail::concatenate(program.metric_sums_size(), " sums of metrics"),
+              hooks.metrics.size());
+  }
+}
+
 Specification to_dict(const RunResult& result) {
   py::dict dict;
   dict["steps"] = result.steps;
   dict["samples"] = result.samples;
-  dict["loss"] = result.loss;
+  dict["loss_sum"] = result.loss_sum;
   dict["metrics"] = result.metrics;
   dict["stopped"] = result.stopped;
   dict["nonfinite"] = py::none();
@@ -192,7 +205,8 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
                           const std::optional<ArrayArgument>& order, int64_t batch_size,
                           const NumpyArgument& learning_rates, uint64_t first_step,
                           const std::optional<ProgressArgument>& progress, double interval,
-                          bool labels_checked, const std::optional<CounterArgument>& counter) {
+                          bool labels_checked, const std::optional<CounterArgument>& counter,
+                          const std::optional<Specification>& start) {
   const char* const where = "train_epoch";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
@@ -203,6 +217,7 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
   if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, rows, labels_checked);
   RunHooks hooks = read_hooks(progress, interval);
+  read_start(program, start, hooks);
   int64_t steps = 0;
   hooks.steps = &steps;
   const program::Schedule schedule{rates.data(), rates.size(), first_step};
@@ -223,7 +238,9 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
   RunHooks hooks = read_hooks({}, 0.1);
   int64_t steps = 0;
   hooks.steps = &steps;
-  return counted(counter, steps, [&] { return program.train(feed, feed.rows, schedule, hooks).loss; });
+  return counted(counter, steps, [&] {
+    return program.train(feed, feed.rows, schedule, hooks).loss_sum / static_cast<double>(feed.rows);
+  });
 }
 
 Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
@@ -279,8 +296,9 @@ void init_program(py::module_& m) {
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
-           py::arg("counter") = py::none(),
-           "Trains on the rows of `order` in batches, without the GIL; counter.iterations counts the steps.")
+           py::arg("counter") = py::none(), py::arg("start") = py::none(),
+           "Trains on the rows of `order` in batches, without the GIL; counter.iterations counts the steps. "
+           "start: what the sums begin with.")
       .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"), py::arg("step"), py::arg("counter") = py::none(),
            "Trains on one batch; its loss.")
@@ -291,6 +309,9 @@ void init_program(py::module_& m) {
            py::arg("interval") = 0.1, "The model's output for every row.")
       .def_property_readonly("flops_forward", [](const Program& p) { return whole(p.flops_forward()); })
       .def_property_readonly("flops_training", [](const Program& p) { return whole(p.flops_training()); })
+      .def_property_readonly(
+          "last", [](const Program& p) { return to_dict(p.last()); },
+          "The sums of the last run, however it ended.")
       .def("memory", &memory, "Bytes: parameters, gradients, optimizer, activations, workspace.");
   refuse_unmade<Program>();
 }

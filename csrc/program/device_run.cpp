@@ -66,6 +66,7 @@ RunResult DeviceRun::run() {
   }
   state_.step = schedule_.first_step;
   state_.watch = with_loss_ ? 1 : 0;
+  state_.loss_sum = hooks_.loss_sum;
   last_look_ = last_report_ = Clock::now();
   if (host_feed_.rows > 0) {
     if (upload_all()) {
@@ -75,8 +76,9 @@ RunResult DeviceRun::run() {
     }
   }
   device_.synchronize();
-  if (error_) std::rethrow_exception(error_);
   update_result();
+  program_.last_ = result_;
+  if (error_) std::rethrow_exception(error_);
   if (hooks_.progress && !result_.stopped && hooks_.interval > 0.0)
     result_.stopped = hooks_.progress(result_);
   return result_;
@@ -350,7 +352,7 @@ void DeviceRun::resume_after_halt(int64_t times) {
 }
 
 void DeviceRun::update_result() {
-  result_.loss = state_.loss_sum / static_cast<double>(result_.samples);  // NaN of none
+  result_.loss_sum = state_.loss_sum;
   result_.metrics = program_.read_metrics();
   result_.nonfinite = program_.nonfinite_;
 }

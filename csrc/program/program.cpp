@@ -113,13 +113,12 @@ struct Program::Run {
   bool watched;
 
   RunResult result;
-  double loss_sum = 0.0;
   int64_t rows_now = 0;
   bool ended = false;
   std::exception_ptr error;
   Clock::time_point last_report = Clock::now(), last_check = last_report, last_watch = last_report;
   int64_t steps_to_check = 1, check_every = 1;
-  std::vector<char> statistics;  // as they were before the step
+  std::vector<char> statistics;  // and the metrics' sums, as they were before the step
 
   void begin_step() {
     if (ended) return;
@@ -138,18 +137,20 @@ struct Program::Run {
   }
 
   void copy_statistics(bool save) {
-    size_t bytes = 0;
+    size_t bytes = program.metric_memory_.bytes();
     for (const auto& [data, size] : program.statistics_) bytes += size;
     statistics.resize(bytes);
     char* kept = statistics.data();
-    for (const auto& [data, size] : program.statistics_) {
-      std::memcpy(save ? kept : data, save ? data : kept, size);
+    const auto copy = [&](void* data, size_t size) {
+      if (size > 0) std::memcpy(save ? kept : data, save ? data : kept, size);
       kept += size;
-    }
+    };
+    for (const auto& [data, size] : program.statistics_) copy(data, size);
+    copy(program.metric_memory_.raw(), program.metric_memory_.bytes());
   }
 
   void end_step() {
-    if (with_loss) loss_sum += program.state_->loss * static_cast<double>(rows_now);
+    if (with_loss) result.loss_sum += program.state_->loss * static_cast<double>(rows_now);
     ++result.steps;
     result.samples += rows_now;
     if (hooks.interval <= 0.0) {
@@ -175,7 +176,6 @@ struct Program::Run {
   }
 
   void update_result() {
-    result.loss = loss_sum / static_cast<double>(result.samples);  // NaN of none
     result.metrics = program.read_metrics();
     result.nonfinite = program.nonfinite_;
   }
@@ -252,8 +252,13 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   feed_ = feed;
   nonfinite_.reset();
   if (hooks.steps != nullptr) *hooks.steps = 0;
+  last_ = {};
   Device& device = device_of(parameters_->device());
-  device.zero(metric_memory_.raw(), metric_memory_.bytes());
+  if (hooks.metrics.empty()) {
+    device.zero(metric_memory_.raw(), metric_memory_.bytes());
+  } else {
+    device.copy_from_host(metric_memory_.raw(), hooks.metrics.data(), metric_memory_.bytes());
+  }
   if (device.asynchronous()) {
     return DeviceRun(*this, list, batch_size, schedule, hooks, with_loss).run();
   }
@@ -263,10 +268,12 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   const double work_to_share = work * std::clamp(steps, 1.0, kMostStepsCounted);
   Run run(*this, list, schedule, hooks, batch_size, with_loss, work > kWatchedFlops && hooks.interrupt);
   state_->fault = {};
+  run.result.loss_sum = hooks.loss_sum;
   device.run(work_to_share, workspace_.raw(), std::ref(run));
   if (hooks.steps != nullptr) *hooks.steps = run.result.steps;
-  if (run.error) std::rethrow_exception(run.error);
   run.update_result();
+  last_ = run.result;
+  if (run.error) std::rethrow_exception(run.error);
   if (hooks.progress && !run.result.stopped && hooks.interval > 0.0) {
     run.result.stopped = hooks.progress(run.result);
   }

@@ -91,14 +91,17 @@ struct NonFinite {
 
 struct RunResult {
   int64_t steps = 0, samples = 0;
-  double loss = 0.0;  // mean over the batches, weighted by their sizes; NaN of none
+  double loss_sum = 0.0;  // of the batches' losses times their sizes, from what the hooks start with
   std::vector<std::vector<double>> metrics;
   bool stopped = false;
   std::optional<NonFinite> nonfinite;
 };
 
 struct RunHooks {
-  int64_t* steps = nullptr;  // those whose updates the weights have are written here, however the run ends
+  // What the sums of loss and metrics begin with: those of the part of an epoch that was run before.
+  double loss_sum = 0.0;
+  std::vector<double> metrics;  // of all metrics, one after the other; empty: zeros
+  int64_t* steps = nullptr;     // those whose updates the weights have are written here, however the run ends
   // Called about every `interval` seconds (0: after every step) and at the end; true stops. May throw.
   std::function<bool(const RunResult&)> progress;
   double interval = 0.1;
@@ -122,6 +125,9 @@ class Program {
   RunResult evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
   RunResult predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
 
+  // The sums of the last run, however it ended.
+  const RunResult& last() const { return last_; }
+  size_t metric_sums_size() const { return static_cast<size_t>(metric_memory_.elements()); }
   const ProgramOptions& options() const { return options_; }
   const std::shared_ptr<Parameters>& parameters() const { return parameters_; }
   const Shape& input_shape() const { return input_shape_; }
@@ -187,6 +193,7 @@ class Program {
   StepState* state_ = nullptr;  // in it
   int64_t output_row_ = 0;      // where the predictions of this step go
   Feed feed_;                   // of the run going on
+  RunResult last_;
   std::optional<NonFinite> nonfinite_;
   std::mutex in_use_;
   std::atomic<std::thread::id> user_{};

@@ -23,6 +23,7 @@ from nnx import (
     optimizers,
     schedules,
 )
+from nnx._config import register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
 from nnx.callbacks import Callback, History
 from nnx.layers import (
@@ -117,6 +118,7 @@ __all__ = [
     "ops",
     "optimizers",
     "plots",
+    "register",
     "schedules",
     "set_num_threads",
     "set_seed",

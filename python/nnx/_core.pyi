@@ -373,6 +373,7 @@ class Program:
         interval: float = 0.1,
         labels_checked: bool = False,
         counter: Any = None,
+        start: dict[str, Any] | None = None,
     ) -> dict[str, Any]: ...
     def train_step(
         self,
@@ -396,6 +397,8 @@ class Program:
     def predict(
         self, x: npt.NDArray[Any] | Tensor, batch_size: int, progress: _Progress = None, interval: float = 0.1
     ) -> _Floats: ...
+    @property
+    def last(self) -> dict[str, Any]: ...
     @property
     def flops_forward(self) -> int: ...
     @property

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _core
+from nnx._config import Configured
 
 InitializerLike: TypeAlias = "str | Initializer | float | npt.ArrayLike | Callable[[tuple[int, ...]], Any]"
 
 
-class Initializer:
+class Initializer(Configured):
     """Fills a new weight. Subclasses define `_fill`."""
 
     def __call__(

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from nnx import _core, data
 from nnx._checks import number
+from nnx._config import Configured
 from nnx._types import NDArray, Reduction, Shape
 from nnx.data import TargetKind
 
 FromLogits: TypeAlias = bool | Literal["auto"]
 
 
-class Loss:
+class Loss(Configured):
     """The base of all losses."""
 
     kind: ClassVar[str]

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx._checks import number
+from nnx._config import Configured
 from nnx.schedules import Schedule
 
 
-class Optimizer:
+class Optimizer(Configured):
     """What optimizers share: the learning rate, and clipping of the gradient's norm.
 
     Args:

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx._checks import integer, number
+from nnx._config import Configured
 
 Per: TypeAlias = Literal["epoch", "step"]
 
 
-class Schedule:
+class Schedule(Configured):
     """A learning rate that changes. Subclasses define `_rate` on an array of times."""
 
     def __init__(self, per: Per = "epoch") -> None:

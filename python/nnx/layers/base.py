@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnx import initializers
+from nnx._config import Configured
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
@@ -17,7 +18,7 @@ from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
 
 
-class Layer:
+class Layer(Configured):
     """Something with weights and a `forward`.
 
     To write one, make the weights in `build` with `add_weight`, and use them in `forward` with `nnx.ops`:
@@ -32,6 +33,7 @@ class Layer:
 
     # False keeps the weights as they are, from the next call on.
     trainable: bool = True
+    _settings = ("trainable",)
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -53,6 +55,9 @@ class Layer:
         """The name given, or the class's: "dense", "max_pool2d"."""
         return self.given_name or snake_case(type(self).__name__)
 
+    def _argument(self, name: str) -> Any:
+        return self.given_name if name == "name" else super()._argument(name)
+
     @property
     def weights(self) -> list[Weight]:
         """All weights, those of inner layers included; none before the layer is built."""
@@ -61,7 +66,8 @@ class Layer:
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers held as attributes, or in lists, tuples and dicts that are; with their names."""
         for attribute, value in vars(self).items():
-            yield from _layers_in(attribute, value)
+            if attribute != "_made_with":
+                yield from _layers_in(attribute, value)
 
     def walk(self) -> Iterator[tuple[str, Layer]]:
         """The layer itself under the name "", and every layer inside it once, "block.conv2d"."""
@@ -125,9 +131,6 @@ class Layer:
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - {"ensure_built", "given_name", "own_weights"})
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
 
 
 def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:

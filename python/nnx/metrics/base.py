@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnx import _core, data
+from nnx._config import Configured
 from nnx._types import NDArray, Shape
 from nnx.data import TargetKind
 
@@ -29,10 +30,13 @@ class Setting:
             return float(np.log(probability) - np.log1p(-probability))
 
 
-class Metric:
+class Metric(Configured):
     """The base of all metrics."""
 
     name: ClassVar[str]
+
+    def __init__(self) -> None:
+        pass  # most have no arguments
 
     def spec(self, setting: Setting) -> dict[str, Any]:
         """What the core is to count."""

@@ -11,6 +11,7 @@ A wrong dtype raises TypeError, a wrong shape or value ValueError; the message n
 was expected and what came.
 """
 
+from nnx._config import add_own
 from nnx.ops.activation import (
     elu,
     elu_backward,
@@ -120,3 +121,5 @@ __all__ = [
     "tanh",
     "tanh_backward",
 ]
+
+add_own(globals()[name] for name in __all__)  # layers may be told to apply them

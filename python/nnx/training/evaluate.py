@@ -43,12 +43,12 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
         def progress(
             steps: int,
             samples: int,
-            loss: float,
+            loss_sum: float,
             counts: list[list[float]],
             last: int = part.samples,
             what: Setting = what,
         ) -> bool:
-            so_far = totals.plus(samples, steps, loss, counts)
+            so_far = totals.plus(samples, steps, loss_sum, counts)
             final = samples == last
             logs_now = functools.partial(so_far.logs, learner.metrics, what)
             reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
@@ -72,7 +72,7 @@ def predict(learner: Learner, x: Any, batch_size: int, hooks: Hooks | None = Non
     hooks.call("on_predict_begin", None)
     reporter.batch_begin(0)
 
-    def progress(steps: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
+    def progress(steps: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
         final = samples == len(inputs)
         reporter.report(steps, samples, dict, final, begin_next=not final)
         return False

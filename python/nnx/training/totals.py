@@ -29,7 +29,7 @@ class Totals:
 
     samples: int = 0
     steps: int = 0
-    loss: float = 0.0  # times samples
+    loss: float = 0.0  # of the batches, times their samples
     counts: list[NDArray] = field(default_factory=list)
 
     def add(self, result: dict[str, Any]) -> None:
@@ -38,14 +38,24 @@ class Totals:
         self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)] if self.counts else counts
         self.samples += result["samples"]
         self.steps += result["steps"]
-        if result["samples"]:  # of none the loss is nan
-            self.loss += result["loss"] * result["samples"]
+        self.loss += result["loss_sum"]
 
-    def plus(self, samples: int, steps: int, loss: float, counts: list[list[float]]) -> Totals:
+    def plus(self, samples: int, steps: int, loss_sum: float, counts: list[list[float]]) -> Totals:
         """These sums and those of a call of the core that is still running."""
         so_far = Totals(self.samples, self.steps, self.loss, self.counts)
-        so_far.add({"samples": samples, "steps": steps, "loss": loss, "metrics": counts})
+        so_far.add({"samples": samples, "steps": steps, "loss_sum": loss_sum, "metrics": counts})
         return so_far
+
+    def start(self) -> dict[str, Any] | None:
+        """What a call of the core that goes on with these sums begins with."""
+        if not self.steps:
+            return None
+        return {"loss_sum": self.loss, "metrics": [count.tolist() for count in self.counts]}
+
+    def gone_on(self, samples: int, steps: int, loss_sum: float, counts: list[list[float]]) -> Totals:
+        """These sums after a call of the core that went on with them, to the last bit."""
+        arrays = [np.asarray(count, dtype=np.float64) for count in counts]
+        return Totals(self.samples + samples, self.steps + steps, loss_sum, arrays)
 
     def logs(self, metrics: Sequence[Metric], what: Setting) -> dict[str, Any]:
         """Loss and metrics by name."""

@@ -1,0 +1,105 @@
+"""The base of what is made of its constructor's arguments."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from nnx._config.arguments import Config, parameters_of
+from nnx._config.decoder import Decoder
+from nnx._config.encoder import Encoder
+from nnx._config.registry import add_own, is_custom
+from nnx._config.text import text_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_PLAIN = (int, float, str, bool, type(None))
+_MISSING = object()
+
+
+class Configured:
+    """The base of what is made of its constructor's arguments.
+
+    Every argument is kept under an attribute of its name. Classes of one's own that keep one otherwise are
+    described by the arguments they were made with.
+    """
+
+    # Attributes that are no arguments, but part of the config where they differ from the class's.
+    _settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not is_custom(cls):
+            add_own([cls])
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls.__init__ is object.__init__ and (args or kwargs):
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        self = super().__new__(cls)
+        if is_custom(cls):
+            object.__setattr__(self, "_made_with", (args, kwargs))
+        return self
+
+    def arguments(self) -> Config:
+        """The constructor's arguments by name, as they are now."""
+        values = {name: self._argument(name) for name in parameters_of(type(self))}
+        for name in self._settings:
+            if getattr(self, name) != getattr(type(self), name):
+                values[name] = getattr(self, name)
+        return values
+
+    def _argument(self, name: str) -> Any:
+        kept = getattr(self, name, _MISSING)
+        given = _given(self).get(name, _MISSING) if is_custom(type(self)) else _MISSING
+        if given is _MISSING and kept is _MISSING:
+            raise TypeError(
+                f"{type(self).__name__}: argument '{name}' of __init__ is kept nowhere: keep it as "
+                f"self.{name}, or define get_config"
+            )
+        # an attribute may be something made of the argument, a layer say
+        return kept if given is _MISSING or (_is_plain(kept) and _is_plain(given)) else given
+
+    def get_config(self) -> Config:
+        """The constructor's arguments, as JSON can have them; `from_config` makes an equal object of them.
+
+        Raises:
+            TypeError: where an argument cannot be written: a lambda, say.
+        """
+        return Encoder().arguments(type(self), self.arguments())
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """An object made of what `get_config` gave.
+
+        Args:
+            config: a dict of the constructor's arguments by name.
+
+        Raises:
+            TypeError: for what is no dict, or names arguments that the class does not have.
+        """
+        made: Self = Decoder().construct(cls, config)
+        return made
+
+    def __repr__(self) -> str:
+        return text_of(self)
+
+
+def _given(item: Configured) -> Config:
+    """The arguments that an object of a custom class was made with, defaults included."""
+    args, kwargs = vars(item).get("_made_with", ((), {}))
+    try:
+        bound = inspect.signature(type(item).__init__).bind(item, *args, **kwargs)
+    except TypeError:
+        return {}
+    bound.apply_defaults()
+    given = dict(list(bound.arguments.items())[1:])
+    return given
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, (*_PLAIN, np.integer, np.floating))

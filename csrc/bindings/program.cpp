@@ -208,6 +208,7 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
                           bool labels_checked, const std::optional<CounterArgument>& counter,
                           const std::optional<Specification>& start) {
   const char* const where = "train_epoch";
+  program.forget_last();
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
   if (!program.options().training)

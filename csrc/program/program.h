@@ -127,6 +127,7 @@ class Program {
 
   // The sums of the last run, however it ended.
   const RunResult& last() const { return last_; }
+  void forget_last() { last_ = {}; }
   size_t metric_sums_size() const { return static_cast<size_t>(metric_memory_.elements()); }
   const ProgramOptions& options() const { return options_; }
   const std::shared_ptr<Parameters>& parameters() const { return parameters_; }

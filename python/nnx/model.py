@@ -176,6 +176,7 @@ class Model(Layer):
         sample_weight: npt.ArrayLike | None = None,
         callbacks: Callbacks = None,
         initial_epoch: int | None = None,
+        resume: bool = False,
         verbose: int | str = "auto",
     ) -> History:
         """Trains the model: `epochs` epochs more.
@@ -197,10 +198,14 @@ class Model(Layer):
             sample_weight: (N,).
             callbacks: see `nnx.callbacks`.
             initial_epoch: sets the count of epochs first, as in Keras; None goes on where the model stands.
+            resume: goes on with the run that the model was saved in, or that was cut off by Ctrl-C, say:
+                also from within an epoch, and to the same weights and history, bit for bit, as if it had not
+                been. Called with that run's arguments: `epochs` is the total that it was to reach. Where
+                there is no such run, one begins.
             verbose: 0 silent, 1 a bar, 2 a line per epoch; "auto" as it suits the output.
 
         Returns:
-            The History of this call.
+            The History of this call; of a run that was resumed, that of the whole run.
 
         Raises:
             ValueError, TypeError: naming the argument that does not fit, before anything is trained.
@@ -218,6 +223,7 @@ class Model(Layer):
             initial_epoch=None
             if initial_epoch is None
             else integer("fit", "initial_epoch", initial_epoch, low=0),
+            resume=bool(resume),
         )
         level = verbosity(verbose)
         given = _list_of(callbacks)

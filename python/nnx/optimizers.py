@@ -52,6 +52,12 @@ class Optimizer(Configured):
             return self._learning_rate.rates(self.iterations, steps, epoch)
         return np.array([self._learning_rate])
 
+    def last_rate(self, epoch: int) -> float:
+        """The learning rate of the last step that was done, in that epoch."""
+        if isinstance(self._learning_rate, Schedule):
+            return float(self._learning_rate.rates(self.iterations - 1, 1, epoch)[0])
+        return self._learning_rate
+
     def spec(self) -> dict[str, Any]:
         """The optimizer as the core takes it."""
         raise NotImplementedError

@@ -30,6 +30,17 @@ class Callback:
         """Called with what `fit` is going to do."""
         self.params = params
 
+    def get_state(self) -> dict[str, Any]:
+        """What the callback would have to know to go on in another process: numbers, strings, arrays.
+
+        It is saved with the model while `fit` runs, and given back by `fit(resume=True)` to the callback of
+        the same class, after its on_train_begin.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes what `get_state` gave."""
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from nnx.callbacks.base import Callback
+from nnx.callbacks.history import History
 
 if TYPE_CHECKING:
     from nnx.model import Model
@@ -32,6 +33,24 @@ class CallbackList:
             for callback in self.callbacks
             for hook in hooks
         )
+
+    def states(self) -> list[dict[str, Any]]:
+        """The callbacks' classes and what they would have to know to go on."""
+        return [
+            {"class": type(callback).__name__, "state": callback.get_state()} for callback in self.callbacks
+        ]
+
+    def set_states(self, states: list[dict[str, Any]], history: list[tuple[int, dict[str, Any]]]) -> None:
+        """Gives callbacks the states that those of their class had, in order; a History gets the epochs."""
+        left = [state for state in states if state["state"]]
+        for callback in self.callbacks:
+            if isinstance(callback, History):
+                callback.restore(history)
+                continue
+            found = next((state for state in left if state["class"] == type(callback).__name__), None)
+            if found is not None:
+                left.remove(found)
+                callback.set_state(found["state"])
 
     def call(self, hook: str, *arguments: Any) -> None:
         """Calls a hook of every callback, in order."""

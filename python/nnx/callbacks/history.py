@@ -17,6 +17,12 @@ class History(Callback):
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
 
+    def restore(self, epochs: list[tuple[int, dict[str, Any]]]) -> None:
+        """Takes the epochs of a run that is resumed."""
+        self.history, self.epoch = {}, []
+        for epoch, logs in epochs:
+            History.on_epoch_end(self, epoch, logs)
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Appends the epoch's numbers."""
         self.epoch.append(epoch)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from nnx import data
 from nnx._types import ClassWeight
-from nnx.training import sources
+from nnx.training import fingerprints, resuming, sources
 from nnx.training.evaluate import evaluate_source
 from nnx.training.learner import Learner
 from nnx.training.orders import Orders
 from nnx.training.reports import Hooks, Reporter
 from nnx.training.sources import Arrays, Source
+from nnx.training.state import Record
 
 
 @dataclass
@@ -31,6 +34,16 @@ class Plan:
     class_weight: ClassWeight
     sample_weight: npt.ArrayLike | None
     initial_epoch: int | None  # None: where the model stands
+    resume: bool = False
+
+    @property
+    def compared(self) -> dict[str, Any]:
+        """What has to be the same where a run is resumed."""
+        return {
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "validation_split": float(self.validation_split),
+        }
 
 
 class Run:
@@ -44,10 +57,27 @@ class Run:
         self.plan = plan
         with learner.graphs.tentative():
             self._check(x, y)
-        start = learner.state.epoch if plan.initial_epoch is None else plan.initial_epoch
-        self.epochs = range(start, start + plan.epochs if plan.initial_epoch is None else plan.epochs)
+        self.epochs, self.record = self._span()
         self.orders: Orders | None = None
         self._warned = False
+
+    def _span(self) -> tuple[range, Record]:
+        """The epochs to train, and what the run is to be known by."""
+        state, plan = self.learner.state, self.plan
+        absolute = plan.initial_epoch is not None
+        if plan.resume:
+            record = state.record or Record(0)
+            resuming.expect_same_run(record, plan.compared, self._fingerprints)
+            origin = 0 if absolute else record.origin
+            return range(state.epoch, origin + plan.epochs), replace(record, arguments=plan.compared)
+        start = plan.initial_epoch if plan.initial_epoch is not None else state.epoch
+        stop = plan.epochs if absolute else start + plan.epochs
+        return range(start, stop), Record(0 if absolute else start, plan.compared)
+
+    def _fingerprints(self) -> dict[str, str]:
+        """Those of the data; computed where somebody asks."""
+        held_out = {f"validation_data's {n}": f for n, f in fingerprints.of_source(self.held_out).items()}
+        return {**fingerprints.of_source(self.source), **(held_out if self.plan.validation_data else {})}
 
     def _check(self, x: Any, y: Any) -> None:
         """Finds the samples, and looks at all that can be looked at before the first step."""
@@ -87,20 +117,29 @@ class Run:
         for arrays in (source, self.held_out):
             if isinstance(arrays, Arrays):
                 arrays.move(learner.device, learner.dtype)
-        state = learner.state
-        state.begin()
-        if self.plan.initial_epoch is not None:
-            state.epoch = self.plan.initial_epoch
+        state, resumed = learner.state, self.plan.resume
+        look = functools.partial(self._look, hooks)
+        if resumed:
+            state.record = self.record
+            state.resume(look)
+        else:
+            state.begin(self.record, look)
+            state.epoch = self.epochs.start
         if self.params["steps"] is not None:
             state.steps_per_epoch = self.params["steps"]
         logs: dict[str, Any] = {}
+        cut = True
         try:
-            hooks.call("on_train_begin", None)
+            if resumed:
+                self._resume(hooks)
+            else:
+                hooks.call("on_train_begin", None)
             for epoch in self.epochs:
                 if state.stop_training:
                     break
-                state.begin_epoch(epoch)
-                hooks.call("on_epoch_begin", epoch, None)
+                if not (resumed and state.totals.steps):  # else within an epoch that has begun
+                    state.begin_epoch(epoch)
+                    hooks.call("on_epoch_begin", epoch, None)
                 logs = self._epoch(epoch, hooks)
                 rate = logs.pop("learning_rate")
                 if self.held_out is not None:
@@ -110,20 +149,47 @@ class Run:
                 state.end_epoch()
                 state.history.append((epoch, logs))
                 hooks.call("on_epoch_end", epoch, logs)
+            cut = False
         finally:
-            state.running = False
+            state.end(cut)
             hooks.call("on_train_end", logs)
 
+    def _look(self, hooks: Hooks) -> None:
+        state = self.learner.state
+        if self.record.fingerprints is None:
+            self.record.fingerprints = self._fingerprints()
+        state.callbacks = hooks.states()
+
+    def _resume(self, hooks: Hooks) -> None:
+        """Begins where the run was cut off: callbacks are told as if it began, and get their states back."""
+        optimizer, state = self.learner.optimizer, self.learner.state
+        assert optimizer is not None
+        rate = optimizer.learning_rate
+        hooks.call("on_train_begin", None)
+        if state.totals.steps:
+            hooks.call("on_epoch_begin", state.epoch, None)
+        hooks.set_states(state.callbacks, state.history)
+        optimizer.learning_rate = rate
+
     def _epoch(self, epoch: int, hooks: Hooks) -> dict[str, Any]:
-        """Trains one epoch; its logs."""
+        """Trains one epoch, or what is left of it; its logs."""
         source, state = self.source, self.learner.state
         reporter = Reporter(hooks, "train", state)
         if isinstance(source, Arrays):
-            reporter.batch_begin(0)
             order = source.rows if self.orders is None else self.orders.of(epoch)
+            done = state.totals.samples
+            if done:
+                order = np.arange(source.samples) if order is None else order
+                order = np.ascontiguousarray(order[done:])
+            if done < source.samples:
+                reporter.batch_begin(state.totals.steps)
             return self._part(source, epoch, order, reporter)
         logs: dict[str, Any] = {}
-        for batch in source.prepared(self.learner):
+        done = state.totals.steps
+        for number, batch in enumerate(source.prepared(self.learner)):
+            if number < done:  # trained on before the run was cut off
+                logs = self._logs(batch, epoch) if number == done - 1 else {}
+                continue
             reporter.batch_begin(state.totals.steps)
             logs = self._part(batch, epoch, None, reporter, single=True)
             if state.stop_training:
@@ -133,6 +199,15 @@ class Run:
         hooks.call("on_train_progress", state.totals.samples, logs)
         return logs
 
+    def _logs(self, part: Arrays, epoch: int) -> dict[str, Any]:
+        """Those of the epoch so far, after a step."""
+        learner = self.learner
+        optimizer = learner.optimizer
+        assert optimizer is not None
+        what = learner.setting(learner.graph(part.x.shape[1:]), part.kind)
+        logs = learner.state.totals.logs(learner.metrics, what)
+        return {**logs, "learning_rate": optimizer.last_rate(epoch)}
+
     def _part(
         self,
         part: Arrays,
@@ -141,34 +216,56 @@ class Run:
         reporter: Reporter,
         single: bool = False,
     ) -> dict[str, Any]:
-        """Trains on arrays: a whole epoch, or a `single` batch of one."""
+        """Trains on arrays: an epoch, what `order` says of it, or a `single` batch of one."""
         learner, state = self.learner, self.learner.state
         optimizer, metrics = learner.optimizer, learner.metrics
         assert optimizer is not None
+        samples = part.samples if order is None else len(order)
+        if not samples and state.totals.steps:
+            return self._logs(part, epoch)
         batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
         traced = learner.graph(part.x.shape[1:])
         program = learner.program("train", traced, batch, part.kind)
         what = learner.setting(traced, part.kind)
-        steps = math.ceil(part.samples / batch)
+        steps = math.ceil(samples / batch)
         rates = optimizer.rates(steps, epoch)
-        first = optimizer.iterations
+        first, before = optimizer.iterations, state.totals
 
-        def progress(steps_done: int, samples: int, loss: float, counts: list[list[float]]) -> bool:
-            so_far = state.totals.plus(samples, steps_done, loss, counts)
+        def progress(steps_done: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
+            state.totals = so_far = before.gone_on(samples, steps_done, loss_sum, counts)
             rate = float(rates[min(steps_done, len(rates)) - 1])
-            reporter.report(
-                so_far.steps,
-                so_far.samples,
-                lambda: {**so_far.logs(metrics, what), "learning_rate": rate},
-                final=not single and steps_done == steps,
-                begin_next=not single and steps_done < steps,
-            )
+            optimizer.iterations += steps_done  # as callbacks see it; the core counts at the end
+            try:
+                reporter.report(
+                    so_far.steps,
+                    so_far.samples,
+                    lambda: {**so_far.logs(metrics, what), "learning_rate": rate},
+                    final=not single and steps_done == steps,
+                    begin_next=not single and steps_done < steps,
+                )
+            finally:
+                optimizer.iterations -= steps_done
             return state.stop_training
 
-        result = program.train_epoch(
-            *part.fed, order, batch, rates, first, progress, reporter.interval, part.moved, optimizer
-        )
-        state.totals.add(result)
+        try:
+            result = program.train_epoch(
+                *part.fed,
+                order,
+                batch,
+                rates,
+                first,
+                progress,
+                reporter.interval,
+                part.moved,
+                optimizer,
+                before.start(),
+            )
+        finally:  # also of a run that is interrupted: what was done
+            last = program.last
+            if last["steps"]:
+                state.totals = before.gone_on(
+                    last["samples"], last["steps"], last["loss_sum"], last["metrics"]
+                )
         self._warn(result["nonfinite"])
         rate = float(rates[min(result["steps"], len(rates)) - 1])
         return {**state.totals.logs(metrics, what), "learning_rate": rate}

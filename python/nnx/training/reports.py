@@ -20,6 +20,12 @@ class Hooks(Protocol):
     def call(self, hook: str, *arguments: Any) -> None:
         """Calls a hook of every callback, in order."""
 
+    def states(self) -> list[dict[str, Any]]:
+        """What the callbacks would have to know to go on."""
+
+    def set_states(self, states: list[dict[str, Any]], history: list[tuple[int, dict[str, Any]]]) -> None:
+        """Gives that back to them, and the epochs that there were."""
+
 
 class Reporter:
     """Turns the core's reports into hooks of callbacks."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from nnx import seeds
 from nnx.training.totals import Totals
+
+
+@dataclass
+class Record:
+    """What a run of `fit` was called with, for one that resumes it to be compared."""
+
+    origin: int  # the epoch that the call's `epochs` count from
+    arguments: dict[str, Any] = field(default_factory=dict)  # batch_size, shuffle, ...
+    # Of the data: None as long as nobody saved the run or cut it off.
+    fingerprints: dict[str, str] | None = None
 
 
 @dataclass
@@ -21,12 +32,16 @@ class RunState:
     epoch: int = 0  # epochs finished: the epoch that trains, or would next
     steps_per_epoch: int | None = None  # as the last `fit` had it, or as it was set; None: unknown
     single_steps: int = 0  # of the epoch going on, taken one by one
-    totals: Totals = field(default_factory=Totals)  # of the epoch going on; its steps are the place within it
+    totals: Totals = field(default_factory=Totals)  # of the epoch going on; the place within it
     history: list[tuple[int, dict[str, Any]]] = field(
         default_factory=list
     )  # epochs and their logs, of this run
     stop_training: bool = False
     running: bool = False  # within a `fit`
+    record: Record | None = None  # of the last run
+    callbacks: list[dict[str, Any]] = field(default_factory=list)  # their states, of a run that was cut off
+    # Brings `record` and `callbacks` up to date while a run goes on.
+    look: Callable[[], None] | None = None
 
     def drawn_seed(self) -> int:
         """The seed, drawn where there is none."""
@@ -34,10 +49,28 @@ class RunState:
             self.seed = seeds.draw()
         return self.seed
 
-    def begin(self) -> None:
+    def begin(self, record: Record, look: Callable[[], None]) -> None:
         """A run begins."""
         self.stop_training, self.running = False, True
-        self.history = []
+        self.record, self.look = record, look
+        self.history, self.callbacks = [], []
+
+    def resume(self, look: Callable[[], None]) -> None:
+        """A run goes on."""
+        self.running, self.look = True, look
+
+    def end(self, cut: bool) -> None:
+        """The run is over, or was cut off and may be gone on with."""
+        if cut:
+            self.update()
+        else:
+            self.callbacks = []
+        self.running, self.look = False, None
+
+    def update(self) -> None:
+        """Brings everything up to date, to be kept."""
+        if self.look is not None:
+            self.look()
 
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins."""
@@ -47,9 +80,12 @@ class RunState:
     def end_epoch(self) -> None:
         """The epoch is finished."""
         self.epoch, self.single_steps = self.epoch + 1, 0
+        self.totals = Totals()
 
     def count_step(self) -> None:
         """A step was taken outside `fit`: so many make an epoch."""
+        if self.totals.steps:
+            self.totals = Totals()  # of an epoch that was cut off: its place is lost
         self.single_steps += 1
         if self.steps_per_epoch is not None and self.single_steps >= self.steps_per_epoch:
             self.end_epoch()

@@ -20,7 +20,7 @@ FLOORS = (
     "callbacks",
     "saving summary",
     "model",  # the front
-    "sequential",
+    "sequential loading",
     "models",
     "commands",  # and neighbours
     "cli",

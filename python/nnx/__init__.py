@@ -51,6 +51,7 @@ from nnx.layers import (
     Step,
     Tanh,
 )
+from nnx.loading import load
 from nnx.model import Model
 from nnx.optimizers import SGD, Adam, AdamW
 from nnx.seeds import set_seed
@@ -112,6 +113,7 @@ __all__ = [
     "info",
     "initializers",
     "layers",
+    "load",
     "losses",
     "metrics",
     "models",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from nnx import _core, data, losses, optimizers, seeds, summary
@@ -20,8 +20,12 @@ from nnx.losses import Loss, LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
 from nnx.optimizers import Optimizer, OptimizerLike
+from nnx.saving import model_file, snapshot, weights_file
 from nnx.training import devices, evaluate, fit, steps
 from nnx.training.learner import Learner
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
@@ -45,6 +49,14 @@ class Model(Layer):
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
         self._learner = Learner(Graphs(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._learner.graphs.lock:
+            return {**vars(self), "_learner": snapshot.take(self._learner)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _learner=Learner(Graphs(self)))
+        snapshot.restore(self._learner, state["_learner"])
 
     # What the model was compiled with, and how far it has come
 
@@ -300,6 +312,74 @@ class Model(Layer):
         """
         return summary.table(self._learner, integer("summary", "batch_size", batch_size))
 
+    def to(self, device: str) -> Self:
+        """Moves weights, the optimizer's state and all further work to a device; clocks go on.
+
+        Args:
+            device: as in `compile`.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            ValueError: where the device is not there, or does not compute in the model's precision.
+            RuntimeError: where the model trains.
+        """
+        if self._learner.state.running:
+            raise RuntimeError("to: the model trains; it cannot be moved before that is over")
+        place = devices.resolve_device(device)
+        devices.check_precision(self._learner.precision, place)
+        self._learner.move(place)
+        return self
+
+    # Keeping
+
+    def save(self, path: str | Path) -> None:
+        """Writes the whole model to one .safetensors file, which `nnx.load` reads.
+
+        In it are architecture, weights, optimizer with its state, schedule, clocks, seed, and, while `fit` runs
+        or after it was cut off, the place within the epoch: `fit(resume=True)` goes on from there. The file is
+        whole or not written at all.
+
+        Args:
+            path: the file; one that is there is replaced.
+
+        Raises:
+            TypeError: where a layer has an argument that cannot be written, a lambda say.
+            OSError: where the file cannot be written; one that was there is as it was.
+        """
+        with self._learner.graphs.lock:
+            model_file.save(self, self._learner, path)
+
+    def save_weights(self, path: str | Path) -> None:
+        """Writes the weights alone, under the names of `state_dict`, to a .safetensors file.
+
+        Raises:
+            ValueError: before the model is built.
+            OSError: where the file cannot be written; one that was there is as it was.
+        """
+        with self._learner.graphs.lock:
+            weights_file.save(self.state_dict(), path)
+
+    def load_weights(self, path: str | Path, strict: bool = True) -> weights_file.Difference:
+        """Sets the weights from a file that `save_weights` or `save` wrote, or any .safetensors file.
+
+        All are set or, where the file does not fit, none. The optimizer's state and the clocks stay.
+
+        Args:
+            path: the file.
+            strict: whether file and model must have the same names; else those that both have are set.
+
+        Returns:
+            The names that are `missing` in the file, and those in it that are `unexpected`.
+
+        Raises:
+            ValueError: for a damaged or foreign file, and for names or shapes that do not fit: it lists them.
+            OSError: where the file cannot be read.
+        """
+        with self._learner.graphs.lock:
+            return weights_file.load(self._learner.graphs.named_weights(), path, strict)
+
     # Weights
 
     def state_dict(self) -> dict[str, NDArray]:
@@ -310,17 +390,10 @@ class Model(Layer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sets all weights, or none: ValueError lists what is missing, unexpected or of another shape."""
         named = self._learner.graphs.named_weights()
-        missing = [name for name in named if name not in state]
-        unexpected = [name for name in state if name not in named]
-        shapes = [
-            f"{name} expected {weight.shape}, got {np.shape(state[name])}"
-            for name, weight in named.items()
-            if name in state and np.shape(state[name]) != weight.shape
-        ]
-        problems = (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        if any(names for _, names in problems):
-            text = "; ".join(f"{what}: {', '.join(names)}" for what, names in problems if names)
-            raise ValueError(f"load_state_dict: {text}")
+        try:
+            model_file.expect_arrays(named, state)
+        except ValueError as error:
+            raise ValueError(f"load_state_dict: {error}") from None
         arrays = {name: weight.checked(state[name]) for name, weight in named.items()}
         for name, weight in named.items():
             weight.assign(arrays[name])

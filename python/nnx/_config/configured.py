@@ -51,6 +51,12 @@ class Configured:
                 values[name] = getattr(self, name)
         return values
 
+    def plain_values(self) -> Config:
+        """Numbers, strings and the like that are kept under arguments' names, and all settings, as they are now."""
+        kept = {name: value for name, value in vars(self).items() if name in parameters_of(type(self))}
+        plain = {name: value for name, value in kept.items() if _is_plain(value)}
+        return plain | {name: getattr(self, name) for name in self._settings}
+
     def _argument(self, name: str) -> Any:
         kept = getattr(self, name, _MISSING)
         given = _given(self).get(name, _MISSING) if is_custom(type(self)) else _MISSING

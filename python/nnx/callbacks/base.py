@@ -22,6 +22,9 @@ class Callback:
     model: Model
     params: dict[str, Any]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "model"}
+
     def set_model(self, model: Model) -> None:
         """Called with the model before anything else."""
         self.model = model

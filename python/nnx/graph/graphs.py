@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from nnx import _core
 from nnx._types import Shape
 from nnx.graph import changes, store, tracing
+from nnx.graph.store import States
 from nnx.graph.tracing import Traceable, Traced
 from nnx.graph.weight import Weight
 
@@ -31,8 +32,10 @@ class Graphs:
     def __init__(self, root: Traceable) -> None:
         self._root = weakref.ref(root)  # which holds this object
         self._base: Traced | None = None
+        self._built_for: Shape | None = None  # the base is traced when somebody asks
         self._store: _core.Parameters | None = None
         self._last: _core.Parameters | None = None  # the store whose state the next one goes on with
+        self._given: States = {}  # the state that the next store begins with
         self._traced: dict[Shape, Traced] = {}
         self._changes = 0
         self.lock = threading.RLock()
@@ -48,25 +51,27 @@ class Graphs:
     def base(self) -> Traced:
         """The graph of the shape the model was built for; ValueError before that."""
         if self._base is None:
-            raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
+            if self._built_for is None:
+                raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
+            self._base = tracing.trace(self.root, self._built_for)
         return self._base
 
     @property
     def input_shape(self) -> Shape | None:
         """The shape the model was built for, None before that."""
-        return None if self._base is None else self._base.input_shape
+        return self._built_for
 
     def build(self, shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""
         with self.lock, self.tentative():
             traced = tracing.trace(self.root, shape)
             tracing.named_weights(self.root, traced.weights)
-            self._base, self.root.built = traced, True
+            self._base, self._built_for, self.root.built = traced, shape, True
 
     @contextmanager
     def tentative(self) -> Iterator[None]:
         """What fails inside leaves a model that was not built as it was, without weights."""
-        if self._base is not None:
+        if self._built_for is not None:
             yield
             return
         before = {id(layer): (layer.built, len(layer.own_weights)) for _, layer in self.root.walk()}
@@ -76,7 +81,7 @@ class Graphs:
             for _, layer in self.root.walk():
                 layer.built, weights = before.get(id(layer), (False, 0))
                 del layer.own_weights[weights:]
-            self._base = self._store = None
+            self._base = self._built_for = self._store = None
             self._traced.clear()
             raise
 
@@ -112,7 +117,33 @@ class Graphs:
         device, dtype = there or (place.device, place.dtype)
         fixed = store.frozen(self.root)
         before, self._last = self._store or self._last, None
-        return store.new_store(self.named_weights(), weights, fixed, dtype, device, seed, before)
+        new = store.new_store(self.named_weights(), weights, fixed, dtype, device, seed, before)
+        if self._given:
+            store.set_states(new, self._given)
+            self._given = {}
+        return new
+
+    def states(self) -> States:
+        """Copies of the optimizer's state: by slot, by weight."""
+        with self.lock:
+            held = self._store or self._last
+            return dict(self._given) if held is None else store.states(held)
+
+    def restore(self, shape: Shape | None, states: States) -> None:
+        """Begins with layers that are built for that shape, and an optimizer's state."""
+        with self.lock:
+            if shape != self._built_for:
+                self._base, self._built_for = None, shape
+            self._store = self._last = None
+            self._traced.clear()
+            self._given = states
+
+    def move(self, device: str, dtype: str) -> None:
+        """Brings weights and the optimizer's state to another place."""
+        with self.lock:
+            states = self.states()
+            self.release(device, dtype)
+            self._given = states
 
     def release(self, device: str, dtype: str) -> None:
         """Brings weights home that lie elsewhere or in another dtype, and drops what was traced and the store's state."""
@@ -120,4 +151,5 @@ class Graphs:
             for weight in self.root.weights:
                 weight.leave(device, dtype)
             self._store = self._last = None
+            self._given = {}
             self._traced.clear()

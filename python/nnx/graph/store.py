@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from nnx import _core
+from nnx._types import NDArray
 from nnx.graph.tracing import Traceable
 from nnx.graph.weight import Weight
+
+States: TypeAlias = dict[str, dict[str, NDArray]]  # of an optimizer: by slot, by weight
+
+
+def states(store: _core.Parameters) -> States:
+    """Copies of all state that a store holds."""
+    trained = [(index, name) for index, name in enumerate(store.names) if store.trainable[index]]
+    return {slot: {name: store.get(index, slot) for index, name in trained} for slot in store.states}
+
+
+def set_states(store: _core.Parameters, given: States) -> None:
+    """Gives a store the state of weights that it trains."""
+    trainable = store.trainable
+    places = {name: index for index, name in enumerate(store.names) if trainable[index]}
+    for slot, by_name in given.items():
+        for name, array in by_name.items():
+            if name in places:
+                store.set(places[name], array.astype(store.dtype, copy=False), slot)
 
 
 def frozen(model: Traceable) -> set[int]:

@@ -81,6 +81,27 @@ class Weight:
             dtype = np.float64 if array.dtype == np.float64 else np.float32
             self._value = np.array(array, dtype=dtype, order="C")
 
+    def take(self, value: npt.NDArray[Any]) -> None:
+        """As `assign`, of a weight that lies in no store, and without a copy where there is no need of one."""
+        array = self.checked(value)
+        dtype = np.float64 if array.dtype == np.float64 else np.float32
+        self._value = np.ascontiguousarray(array, dtype=dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        value = self._value if self._store is None else self._store.get(self._index)
+        return {
+            "name": self.name,
+            "shape": self.shape,
+            "initializer": self.initializer,
+            "trainable": self.trainable,
+            "value": value,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.name, self.shape = state["name"], state["shape"]
+        self.initializer, self.trainable = state["initializer"], state["trainable"]
+        self._value, self._store, self._index = state["value"], None, -1
+
     def bind(self, store: _core.Parameters, index: int) -> None:
         """From now on the value is entry `index` of `store`."""
         self._store, self._index, self._value = store, index, None

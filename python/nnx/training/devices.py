@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from nnx import _core
 
 
@@ -42,6 +44,30 @@ def resolve_device(device: str) -> str:
     if reason is not None:
         raise ValueError(f"argument 'device' is {device!r}, but {reason}")
     return device
+
+
+def nearest(device: str, precision: str, wished: str | None = None) -> tuple[str, str]:
+    """A device and a precision that are there: those given, on `wished` where that is not None.
+
+    ValueError where `wished` is not there; a warning where something else takes the place of what was given.
+    """
+    place = device
+    if wished is not None:
+        place = resolve_device(wished)
+    else:
+        try:
+            place = resolve_device(device)
+        except ValueError as error:
+            place = "cpu"
+            warnings.warn(f"the model was on {device!r} and is on the CPU now: {error}", stacklevel=4)
+    try:
+        check_precision(precision, place)
+    except ValueError as error:
+        if wished is None and place == device:
+            raise
+        warnings.warn(f"the model computes in float32 now: {error}", stacklevel=4)
+        precision = "float32"
+    return place, precision
 
 
 def device_index(device: str) -> int:

@@ -52,6 +52,12 @@ class Learner:
         self.graphs.release(device, devices.dtype_of(precision))
         self.programs.clear()
 
+    def move(self, device: str) -> None:
+        """Goes on on another device."""
+        self.graphs.move(device, self.dtype)
+        self.device = device
+        self.programs.clear()
+
     @property
     def dtype(self) -> str:
         """The dtype of weights, activations and gradients."""

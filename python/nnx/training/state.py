@@ -43,6 +43,9 @@ class RunState:
     # Brings `record` and `callbacks` up to date while a run goes on.
     look: Callable[[], None] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "running": False, "look": None}
+
     def drawn_seed(self) -> int:
         """The seed, drawn where there is none."""
         if self.seed is None:

@@ -1,0 +1,59 @@
+"""All that a model is beside its layers: how it was compiled, how far it has come, its optimizer's state."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from nnx._types import NDArray, Shape
+from nnx.losses import Loss
+from nnx.metrics import Metric
+from nnx.optimizers import Optimizer
+from nnx.training import devices
+from nnx.training.learner import Learner
+from nnx.training.state import RunState
+
+
+@dataclass
+class Snapshot:
+    """What a learner holds, but for the layers and their weights; nothing in it lies on a device."""
+
+    input_shape: Shape | None
+    optimizer: Optimizer | None
+    loss: Loss | None
+    metrics: list[Metric]
+    device: str
+    precision: str
+    run: RunState
+    states: dict[str, dict[str, NDArray]]  # of the optimizer: by slot, by weight
+
+
+def take(learner: Learner) -> Snapshot:
+    """What a learner holds now; arrays are copies."""
+    state = learner.state
+    state.update()
+    run = copy.copy(state)
+    run.running, run.look = False, None
+    run.history, run.callbacks = list(state.history), list(state.callbacks)
+    return Snapshot(
+        learner.graphs.input_shape,
+        learner.optimizer,
+        learner.loss,
+        learner.metrics,
+        learner.device,
+        learner.precision,
+        run,
+        learner.graphs.states(),
+    )
+
+
+def restore(learner: Learner, snapshot: Snapshot, device: str | None = None) -> None:
+    """Makes a learner hold that; its layers have their weights.
+
+    On `device`, or where it was: on the CPU, with a warning, where such a device is not there.
+    """
+    place, precision = devices.nearest(snapshot.device, snapshot.precision, device)
+    learner.optimizer, learner.loss, learner.metrics = snapshot.optimizer, snapshot.loss, snapshot.metrics
+    learner.device, learner.precision, learner.state = place, precision, snapshot.run
+    learner.programs.clear()
+    learner.graphs.restore(snapshot.input_shape, snapshot.states)

@@ -40,7 +40,7 @@ class Decoder:
             text = ", ".join(f"{name} (of module {module})" for name, module in missing)
             raise UnknownClassError(
                 f"needs {'classes' if len(missing) > 1 else 'the class'} {text}: "
-                f"import them and pass classes=[{given}], or give them to nnx.register"
+                f"pass classes=[{given}], or give {'them' if len(missing) > 1 else 'it'} to nnx.register"
             )
 
     def _missing(self, config: Any) -> Iterable[tuple[str, str]]:

@@ -32,6 +32,8 @@ def take(learner: Learner) -> Snapshot:
     """What a learner holds now; arrays are copies."""
     state = learner.state
     state.update()
+    if learner.graphs.input_shape is not None:
+        state.drawn_seed()  # weights that have no values yet get the same in both
     run = copy.copy(state)
     run.running, run.look = False, None
     run.history, run.callbacks = list(state.history), list(state.callbacks)

@@ -42,7 +42,7 @@ def load(named: dict[str, Weight], path: str | Path, strict: bool) -> Difference
         if strict:
             expect_arrays(named, arrays)
         else:
-            expect_arrays({name: named[name] for name in common}, common)
+            expect_arrays({name: weight for name, weight in named.items() if name in common}, common)
     except ValueError as error:
         fit = all(np.shape(array) == named[name].shape for name, array in common.items())
         raise FileError(f"{path}: {error}{'; strict=False takes those that fit' if fit else ''}") from None

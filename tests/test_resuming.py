@@ -361,3 +361,35 @@ def test_kills_at_any_moment_leave_a_file_that_loads(tmp_path):
     )
     same_models(nnx.load(path), whole)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.skipif("cuda" not in harness.devices(), reason="no CUDA")
+def test_moved_to_another_device_the_batches_and_masks_are_the_same(tmp_path):
+    x, y = data()
+    options = {"batch_size": BATCH, "epochs": EPOCHS, "verbose": 0}
+    for start, end in (("cpu", "cuda"), ("cuda", "cpu")):
+        whole = compiled("momentum", start, "float64")
+        saves = [SaveAt(tmp_path / f"{start}-{step}", "on_train_batch_end", step) for step in (3, 10)]
+        history = whole.fit(x, y, callbacks=saves, **options).history
+        for save in saves:
+            model = nnx.load(save.path, device=end)
+            assert model.device == end
+            resumed = model.fit(x, y, resume=True, **options).history
+            np.testing.assert_allclose(resumed["loss"], history["loss"], rtol=1e-10)
+            assert np.array_equal(resumed["confusion_matrix"], history["confusion_matrix"])
+            for a, b in zip(model.get_weights(), whole.get_weights(), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.skipif("cuda" not in harness.devices(), reason="no CUDA")
+def test_to_moves_state_and_clocks():
+    x, y = data()
+    models = [compiled("adam", "cpu", "float64") for _ in range(2)]
+    for model in models:
+        model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0)
+    assert models[1].to("cuda").device == "cuda"
+    for model in models:
+        model.fit(x, y, batch_size=BATCH, epochs=2, verbose=0)
+        assert model.optimizer.iterations == 20
+    for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-11)

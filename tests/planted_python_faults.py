@@ -1,0 +1,162 @@
+"""Plants faults in the Python side, one at a time, and counts how many the tests catch.
+
+    python tests/planted_python_faults.py [--only saving] [--list]
+
+Works on a copy of the tree; nothing is built. Ends with 1 below 95 % caught, with 2 where a fault cannot be planted
+any more, or where tests fail without any fault.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARE = 0.95
+CLOCKS, RESUMING, SAVING, HOSTILE, CONFIGS = (
+    "test_clocks.py", "test_resuming.py", "test_saving.py", "test_hostile_files.py", "test_configs.py",
+)  # fmt: skip
+
+
+class Fault(NamedTuple):
+    path: str
+    text: str
+    wrong: str
+    what: str
+    tests: tuple[str, ...]
+
+
+def fault(path, text, wrong, what, *tests):
+    return Fault(path, text, wrong, what, tests)
+
+
+FAULTS = [
+    # Clocks
+    fault("training/state.py", "self.epoch, self.single_steps = self.epoch + 1, 0\n", "self.epoch, self.single_steps = self.epoch, 0\n",
+          "an epoch that ends is not counted", CLOCKS),
+    fault("training/state.py", "self.single_steps >= self.steps_per_epoch", "self.single_steps > self.steps_per_epoch",
+          "single steps make an epoch one too late", CLOCKS),
+    fault("training/orders.py", "seeds.generator(self._seed, epoch)", "seeds.generator(self._seed, epoch - self._epochs.start)",
+          "each call begins with the first shuffle", CLOCKS, RESUMING),
+    fault("training/steps.py", "optimizer.rates(1, learner.state.epoch)[0]", "optimizer.rates(1, 0)[0]",
+          "single steps at the rate of epoch 0", CLOCKS),
+    fault("training/fit.py", "first, before = optimizer.iterations, state.totals", "first, before = 0, state.totals",
+          "masks begin anew in each epoch", CLOCKS, RESUMING),
+    # Resuming
+    fault("training/fit.py", "order = np.ascontiguousarray(order[done:])", "order = np.ascontiguousarray(order[: len(order) - done])",
+          "the first rows again instead of the rest", RESUMING),
+    fault("training/fit.py", "                before.start(),\n", "                None,\n", "sums begin anew within an epoch", RESUMING),
+    fault("training/fit.py", "hooks.set_states(state.callbacks, state.history)", "hooks.set_states([], state.history)",
+          "callbacks begin anew", RESUMING),
+    fault("training/fit.py", "hooks.set_states(state.callbacks, state.history)", "hooks.set_states(state.callbacks, [])",
+          "the history before the cut is lost", RESUMING),
+    fault("training/fit.py", "return range(state.epoch, origin + plan.epochs)", "return range(state.epoch, state.epoch + plan.epochs)",
+          "epochs counted from the cut", RESUMING),
+    fault("training/fit.py", "return range(state.epoch, origin + plan.epochs)", "return range(state.epoch, plan.epochs)",
+          "epochs counted from the first epoch of all", RESUMING),
+    fault("training/fit.py", "if number < done:", "if number < done - 1:", "the last batch before the cut again", RESUMING),
+    fault("training/fit.py", "optimizer.iterations += steps_done  #", "optimizer.iterations += 0  #",
+          "callbacks see the step count of the epoch's start", RESUMING),
+    fault("training/fit.py", "state.totals = so_far = before.gone_on", "so_far = before.gone_on", "the place is not kept on the way", RESUMING),
+    fault("training/fit.py", 'if last["steps"]:', 'if last["steps"] < 0:', "the place is lost on Ctrl-C", RESUMING),
+    fault("training/fit.py", "if not (resumed and state.totals.steps):", "if True:", "the epoch that was cut off begins anew", RESUMING),
+    fault("training/fit.py", "if not samples and state.totals.steps:", "if False:", "a cut during validation trains on nothing", RESUMING),
+    fault("training/resuming.py", "if name in arguments and arguments[name] != was", "if False", "another batch size is taken", RESUMING),
+    fault("training/resuming.py", "if record.fingerprints.get(name) != now.get(name)", "if False", "other data are taken", RESUMING),
+    fault("training/fingerprints.py", "digest.update(np.ascontiguousarray(array[row]).tobytes())", "pass",
+          "a fingerprint of the shape alone", RESUMING),
+    fault("training/state.py", "            self.totals = Totals()  # of an epoch that was cut off: its place is lost\n", "            pass\n",
+          "single steps leave a place that is wrong", RESUMING),
+    fault("training/totals.py", "Totals(self.samples + samples, self.steps + steps, loss_sum, arrays)",
+          "Totals(self.samples + samples, self.steps + steps, self.loss + loss_sum, arrays)", "sums added twice", RESUMING),
+    # Saving
+    fault("saving/snapshot.py", "        learner.graphs.states(),\n", "        {},\n", "the optimizer's state is not kept", SAVING, RESUMING),
+    fault("saving/snapshot.py", "state.drawn_seed()", "pass", "weights without values get others in a copy", SAVING),
+    fault("saving/model_file.py", 'optimizer.iterations = int(about["iterations"])', "pass", "steps are not kept", SAVING, RESUMING),
+    fault("saving/model_file.py", "            weight.take(tensors[name])\n", "            pass\n", "weights are not set", SAVING),
+    fault("saving/model_file.py", "setattr(layer, attribute, value)", "pass", "what was set on inner layers is lost", SAVING),
+    fault("saving/model_file.py", "    if differences:\n", "    if False:\n", "a class that has changed is taken", SAVING),
+    fault("saving/files.py", "target = Path(os.path.realpath(path))", "target = Path(path)", "a link is replaced", SAVING),
+    fault("saving/files.py", "os.chmod(temporary, target.stat().st_mode & 0o7777)", "pass", "permissions are lost", SAVING),
+    fault("saving/files.py", "            os.unlink(temporary)\n", "            pass\n", "half a file stays", SAVING),
+    fault("saving/files.py", "                os.unlink(entry.path)\n", "                pass\n", "what a killed process left stays", SAVING),
+    fault("saving/files.py", "parts[0] == host and", "", "temporary files of other hosts are removed", SAVING),
+    fault("saving/files.py", "os.replace(temporary, target)", "target.write_bytes(temporary.read_bytes()); os.unlink(temporary)",
+          "written in place", SAVING, RESUMING),
+    fault("saving/container.py", 'if digest.hexdigest() != metadata.get("checksum"):', "if False:", "no checksum", HOSTILE),
+    fault("saving/container.py", "if int(version) > VERSION:", "if False:", "newer files are read", HOSTILE),
+    fault("saving/weights_file.py", "if strict:", "if False:", "strict means nothing", SAVING),
+    fault("graph/store.py", "store.set(places[name], array.astype(store.dtype, copy=False), slot)", "pass", "state is not given back", SAVING),
+    fault("graph/graphs.py", "        self._given = states\n\n", "\n", "moving loses the optimizer's state", SAVING, RESUMING),
+    fault("graph/weight.py", '"value": value,', '"value": None,', "pickles without values", SAVING),
+    # Configs
+    fault("_config/configured.py", "if getattr(self, name) != getattr(type(self), name):", "if False:", "trainable is not in the config", CONFIGS),
+    fault("_config/configured.py", "return kept if given is _MISSING or (_is_plain(kept) and _is_plain(given)) else given", "return kept",
+          "a layer where a number was given", CONFIGS, SAVING),
+    fault("_config/encoder.py", 'return {"class_name": "same", "config": known}', "pass", "a shared layer is written twice", SAVING),
+    fault("_config/encoder.py", 'return number if math.isfinite(number) else {"class_name": "float", "config": str(number)}', "return number",
+          "NaN in JSON", CONFIGS),
+    fault("_config/text.py", "elif not _same(value, parameter.default):", "else:", "repr shows defaults", CONFIGS),
+]  # fmt: skip
+
+
+def run(tree, tests, show=False):
+    """Whether the tests pass."""
+    environment = {**os.environ, "PYTHONPATH": str(tree / "python"), "NNX_TEST_KILLS": "2"}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        *(f"tests/{name}" for name in tests),
+    ]
+    return (
+        subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=600).returncode == 0
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="faults of files whose path has this in it")
+    parser.add_argument("--list", action="store_true", help="only see that all can be planted")
+    options = parser.parse_args()
+    faults = [one for one in FAULTS if options.only in one.path]
+    lost = [one for one in faults if (ROOT / "python/nnx" / one.path).read_text().count(one.text) < 1]
+    for one in lost:
+        print(f"cannot be planted: {one.path}: {one.what}")
+    if lost:
+        return 2
+    print(f"{len(faults)} faults can be planted")
+    if options.list:
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for part in ("python", "tests", "pyproject.toml"):
+            copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+            copy(ROOT / part, tree / part)
+        needed = sorted({name for one in faults for name in one.tests})
+        if not run(tree, needed, show=True):
+            print("tests fail without any fault")
+            return 2
+        caught = 0
+        for one in faults:
+            file = tree / "python/nnx" / one.path
+            right = file.read_text()
+            file.write_text(right.replace(one.text, one.wrong, 1))
+            found = not run(tree, one.tests)
+            file.write_text(right)
+            caught += found
+            print(f"{'caught' if found else 'MISSED'}: {one.path}: {one.what}", flush=True)
+    print(f"{caught} of {len(faults)} caught")
+    return 0 if caught >= SHARE * len(faults) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -117,9 +117,12 @@ def run(tree, tests, show=False):
         "no:cacheprovider",
         *(f"tests/{name}" for name in tests),
     ]
-    return (
-        subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=600).returncode == 0
+    done = subprocess.run(
+        command, check=False, cwd=tree, env=environment, capture_output=True, text=True, timeout=600
     )
+    if show and done.returncode:
+        print(done.stdout[-3000:])
+    return done.returncode == 0
 
 
 def main():

@@ -21,7 +21,7 @@ FLOORS = (
     "saving summary",
     "model",  # the front
     "sequential loading",
-    "models",
+    "models rate_finder",
     "commands",  # and neighbours
     "cli",
     "__main__",

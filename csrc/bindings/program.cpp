@@ -120,18 +120,20 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
                                       bool training, const std::optional<Specification>& loss,
                                       const std::optional<Specification>& optimizer,
                                       const std::vector<Specification>& metrics, uint64_t seed,
-                                      const std::string& precision, bool describe) {
+                                      const std::string& precision, bool apply, bool describe) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
   options.training = training;
   options.seed = seed;
+  options.apply = apply;
   options.describe = describe;
   options.precision = read_precision(precision, *parameters);
   if (loss) options.loss = read_loss(*loss);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
   for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
-  if (training && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
+  if (apply && !(training && optimizer)) bad_value("program", "apply", "an optimizer to train with", "none");
+  if (training && !apply && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
   return std::make_unique<Program>(graph, output, parameters, options);
 }
 
@@ -211,7 +213,7 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
   program.forget_last();
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
-  if (!program.options().training)
+  if (!program.options().training || program.options().apply)
     bad_value(where, "program", "one compiled for training", "one that is not");
   const auto rates = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
       as_array(where, "learning_rates", learning_rates.object));
@@ -231,7 +233,7 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
   const char* const where = "train_step";
   const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
   const Tensor weight = read_weight(where, program, sample_weight);
-  if (!program.options().training)
+  if (!program.options().training || program.options().apply)
     bad_value(where, "program", "one compiled for training", "one that is not");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
   const program::Schedule schedule{&learning_rate, 1, step};
@@ -242,6 +244,16 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
   return counted(counter, steps, [&] {
     return program.train(feed, feed.rows, schedule, hooks).loss_sum / static_cast<double>(feed.rows);
   });
+}
+
+void apply(Program& program, double learning_rate, uint64_t step,
+           const std::optional<CounterArgument>& counter) {
+  if (!program.options().apply) bad_value("apply", "program", "one compiled to apply gradients", "another");
+  const program::Schedule schedule{&learning_rate, 1, step};
+  RunHooks hooks = read_hooks({}, 0.1);
+  int64_t steps = 0;
+  hooks.steps = &steps;
+  counted(counter, steps, [&] { return program.apply(schedule, hooks).steps; });
 }
 
 Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
@@ -292,8 +304,10 @@ void init_program(py::module_& m) {
       .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"),
            py::arg("max_batch"), py::arg("training"), py::arg("loss") = py::none(),
            py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
-           py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("describe") = false,
-           "describe: only asked for its numbers; allocates nothing and cannot run.")
+           py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("apply") = false,
+           py::arg("describe") = false,
+           "apply: no more than an update, from the gradients that the parameters have. describe: only asked "
+           "for its numbers; allocates nothing and cannot run.")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
@@ -303,6 +317,8 @@ void init_program(py::module_& m) {
       .def("train_step", &train_step, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("learning_rate"), py::arg("step"), py::arg("counter") = py::none(),
            "Trains on one batch; its loss.")
+      .def("apply", &apply, py::arg("learning_rate"), py::arg("step"), py::arg("counter") = py::none(),
+           "Updates the parameters by their gradients.")
       .def("evaluate", &evaluate, py::arg("x"), py::arg("y"), py::arg("sample_weight"), py::arg("batch_size"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
            "Loss and metrics, without updates.")

@@ -19,6 +19,11 @@ Compiler<T>::Compiler(Program& program, int output)
 
 template <class T>
 void Compiler<T>::compile() {
+  if (program_.options_.apply) {
+    emit_update();
+    finish();
+    return;
+  }
   lower();
   if (training_) mark_gradients();
   count_flops();

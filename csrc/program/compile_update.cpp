@@ -121,9 +121,18 @@ void Compiler<T>::emit_finished_updates(const Op& op) {
 }
 
 template <class T>
+void Compiler<T>::emit_zero_gradient(int parameter) {
+  const Ref<T> g = slot_ref(parameter, Slot::gradient);
+  emit(Phase::backward, "optimizer", {},
+       [=, count = parameters_.entry(parameter).shape.elements(), kernel = table_.elementwise.fill](
+           Context& context, int64_t) { kernel(context, count, 0.0, g); });
+}
+
+template <class T>
 void Compiler<T>::emit_parameter_update(int parameter) {
   const int buffer = gradients_[static_cast<size_t>(parameter)];
   // One that no gradient reaches still decays and coasts: its gradient is zero.
+  if (buffer < 0) emit_zero_gradient(parameter);
   const Ref<T> g = buffer >= 0 ? ref(buffer) : slot_ref(parameter, Slot::gradient);
   const Ref<T> p = slot_ref(parameter, Slot::value), velocity = velocity_ref(parameter);
   emit(Phase::update, "optimizer", {buffer},
@@ -146,6 +155,12 @@ void Compiler<T>::for_trainable_runs(const F& body) {
 template <class T>
 void Compiler<T>::emit_update() {
   const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
+  if (!updates_at_once_ && !program_.options_.apply) {
+    for (size_t i = 0; i < parameter_seen_.size(); ++i) {
+      const int parameter = static_cast<int>(i);
+      if (parameters_.entry(parameter).trainable && !parameter_seen_[i]) emit_zero_gradient(parameter);
+    }
+  }
   if (!optimizer) return;
   if (updates_at_once_) {
     for (size_t i = 0; i < updated_.size(); ++i) {

@@ -128,6 +128,8 @@ class Compiler {
       const Op& op, int dx_buffer, int saved_buffer,
       std::function<void(Context&, int64_t n, const SgdRule&, SgdTarget<T> w, SgdTarget<T> b)> kernel);
   void emit_finished_updates(const Op& op);
+  // Of a parameter that no gradient reaches: others may have left something there.
+  void emit_zero_gradient(int parameter);
   void emit_parameter_update(int parameter);
   template <class F>
   void for_trainable_runs(const F& body);

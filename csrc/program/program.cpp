@@ -285,6 +285,14 @@ RunResult Program::train(const Feed& feed, int64_t batch_size, const Schedule& s
   return run(train_list_, feed, batch_size, schedule, hooks, true, flops_training_);
 }
 
+RunResult Program::apply(const Schedule& schedule, const RunHooks& hooks) {
+  Feed feed;
+  feed.where = "apply";
+  feed.rows = 1;  // a step of nothing
+  const double flops = 4.0 * static_cast<double>(parameters_->trainable_elements());
+  return run(train_list_, feed, 1, schedule, hooks, false, flops);
+}
+
 RunResult Program::evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
   return run(evaluate_list_, feed, batch_size, {}, hooks, options_.loss.has_value(), flops_forward_);
 }

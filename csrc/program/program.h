@@ -58,6 +58,7 @@ struct ProgramOptions {
   std::vector<MetricSpec> metrics;
   uint64_t seed = 0;
   Precision precision = Precision::strict;
+  bool apply = false;     // no more than an update, from the gradients that Parameters has
   bool describe = false;  // only asked for its numbers: allocates nothing and cannot run
 };
 
@@ -122,6 +123,8 @@ class Program {
   ~Program();
 
   RunResult train(const Feed& feed, int64_t batch_size, const Schedule& schedule, const RunHooks& hooks);
+  // One update, of a program compiled for no more than that.
+  RunResult apply(const Schedule& schedule, const RunHooks& hooks);
   RunResult evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
   RunResult predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks);
 

@@ -54,6 +54,7 @@ from nnx.layers import (
 from nnx.loading import load
 from nnx.model import Model
 from nnx.optimizers import SGD, Adam, AdamW
+from nnx.rate_finder import lr_finder
 from nnx.seeds import set_seed
 from nnx.sequential import Sequential
 
@@ -115,6 +116,7 @@ __all__ = [
     "layers",
     "load",
     "losses",
+    "lr_finder",
     "metrics",
     "models",
     "ops",

@@ -358,6 +358,7 @@ class Program:
         metrics: list[dict[str, Any]] = ...,
         seed: int = 0,
         precision: str = "strict",
+        apply: bool = False,
         describe: bool = False,
     ) -> None: ...
     def train_epoch(
@@ -384,6 +385,7 @@ class Program:
         step: int,
         counter: Any = None,
     ) -> float: ...
+    def apply(self, learning_rate: float, step: int, counter: Any = None) -> None: ...
     def evaluate(
         self,
         x: npt.NDArray[Any] | Tensor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,13 +21,23 @@ from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
 from nnx.optimizers import Optimizer, OptimizerLike
 from nnx.saving import model_file, snapshot, weights_file
-from nnx.training import devices, evaluate, fit, steps
+from nnx.training import devices, evaluate, fit, gradients, steps
+from nnx.training.activations import activations as _activations
+from nnx.training.activations import name_of
+from nnx.training.gradients import apply_gradients as _apply_gradients
 from nnx.training.learner import Learner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Callbacks: TypeAlias = Callback | Iterable[Callback] | None
+
+
+class _DirectLayers:
+    """The layers directly inside, as a list; gives way to an attribute of the model's own."""
+
+    def __get__(self, model: Model | None, owner: type) -> list[Layer]:
+        return [] if model is None else [layer for _, layer in model.children()]
 
 
 class Model(Layer):
@@ -45,6 +55,8 @@ class Model(Layer):
     `forward` runs once for each input shape, on a Symbol; what it does is then compiled. A layer that is used
     twice has one set of weights. Models are layers themselves.
     """
+
+    layers = _DirectLayers()
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
@@ -305,6 +317,70 @@ class Model(Layer):
     def ensure_built(self, input_shape: Shape) -> None:
         """As part of another model there is nothing to do: the inner layers build themselves."""
 
+    def gradients(
+        self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[float, dict[str, NDArray]]:
+        """Loss and gradients of one batch, as a step would have them; weights stay as they are.
+
+        Dropout drops what the next step would, batch norms take the batch's statistics and, as in a forward
+        pass of training, move their running ones.
+
+        Args:
+            x: inputs (N, ...).
+            y: targets.
+            sample_weight: (N,).
+
+        Returns:
+            The loss, and the gradients of the weights that are trained by their names in `state_dict`, before
+            any weight decay or clipping.
+        """
+        with self._learner.graphs.lock:
+            return gradients.gradients(self._learner, x, y, sample_weight)
+
+    def apply_gradients(self, gradients: Mapping[str, npt.ArrayLike | None]) -> None:
+        """One step of the compiled optimizer with these gradients; it moves the clocks that `fit` moves.
+
+        A loop of `gradients` and `apply_gradients` is, bit for bit, what `fit` does on the same batches.
+
+        Args:
+            gradients: a gradient for each weight that is trained, by name, as `gradients` gives them.
+
+        Raises:
+            ValueError: listing gradients that are missing, unexpected, of another shape or not finite; nothing
+                has changed then.
+        """
+        with self._learner.graphs.lock:
+            _apply_gradients(self._learner, gradients)
+
+    def activations(self, x: Any, layers: Any = None, batch_size: int = 256) -> dict[str, NDArray]:
+        """Outputs of layers by name, in order of use, as in prediction.
+
+        Args:
+            x: inputs (N, ...).
+            layers: names, indices or layers, several or one; None for all that `forward` uses.
+            batch_size: samples at a time.
+
+        Returns:
+            Arrays (N, ...); of a layer that is used several times, what it put out last.
+
+        Raises:
+            ValueError: for layers that are not in the model; it names those that are.
+        """
+        size = integer("activations", "batch_size", batch_size)
+        with self._learner.graphs.lock:
+            return _activations(self._learner, x, layers, size)
+
+    def get_layer(self, name: str | int | None = None, index: int | None = None) -> Layer:
+        """A layer by its name in `state_dict`, "conv2d_1" or "block.dense", or by its number.
+
+        Raises:
+            ValueError: where there is none; it names those that there are.
+        """
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: expected a name or an index")
+        found = name_of(self, name if index is None else index, "get_layer")
+        return dict(self.walk())[found]
+
     def summary(self, batch_size: int = 1) -> str:
         """A table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes.
 
@@ -403,11 +479,15 @@ class Model(Layer):
         return list(self.state_dict().values())
 
     def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
-        """Sets all weights from a list as `get_weights` gives it."""
+        """Sets all weights, or none, from a list as `get_weights` gives it."""
         names = list(self._learner.graphs.named_weights())
         if len(weights) != len(names):
             raise ValueError(f"set_weights: expected {len(names)} arrays, got {len(weights)}")
         self.load_state_dict(dict(zip(names, weights, strict=True)))
+
+    def count_params(self) -> int:
+        """The number of elements of all weights, trained or not; ValueError before the model is built."""
+        return sum(weight.size for weight in self._learner.graphs.named_weights().values())
 
 
 def _list_of(callbacks: Callbacks) -> list[Callback]:

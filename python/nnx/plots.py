@@ -11,6 +11,7 @@ from nnx._types import NDArray
 
 if TYPE_CHECKING:
     from nnx.callbacks import History
+    from nnx.rate_finder import LearningRates
 
 _TRAIN, _HELD_OUT = "#1f5fa8", "#d9662b"
 _HEIGHT = 4.0  # of a panel, in inches
@@ -65,6 +66,31 @@ def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) ->
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def learning_rates(result: LearningRates, ax: Any = None) -> Any:
+    """The loss over a learning rate that grows; see `nnx.lr_finder`.
+
+    Args:
+        result: what `lr_finder` returned.
+        ax: matplotlib axes; None makes a figure.
+
+    Returns:
+        The axes.
+    """
+    if ax is None:
+        ax = new_figure((4.8, _HEIGHT)).subplots()
+    ax.plot(result.learning_rates, result.losses, color=_TRAIN, alpha=0.3, linewidth=1, label="of each batch")
+    ax.plot(result.learning_rates, result.smoothed, color=_TRAIN, linewidth=2, label="smoothed")
+    if result.suggestion is not None:
+        ax.axvline(result.suggestion, color=_HELD_OUT, label=f"falls fastest at {result.suggestion:.2g}")
+    ax.set_xscale("log")
+    ax.set_title("Loss", loc="left")
+    ax.set_xlabel("Learning rate")
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
 
 
 def confusion(matrix: NDArray, names: Sequence[str] | None = None, ax: Any = None) -> Any:

@@ -29,6 +29,9 @@ class Traceable(Protocol):
     def walk(self) -> Iterator[tuple[str, Traceable]]:
         """The layer itself under the name "", and every layer inside it once."""
 
+    def children(self) -> Iterator[tuple[str, Traceable]]:
+        """The layers directly inside, with their names."""
+
     def forward(self, x: Any) -> Any:
         """The output, from a Symbol."""
 

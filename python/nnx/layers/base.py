@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nnx import initializers
 from nnx._config import Configured
@@ -93,6 +94,34 @@ class Layer(Configured):
         weight = Weight(name, tuple(int(n) for n in shape), initializers.get(initializer), trainable)
         self.own_weights.append(weight)
         return weight
+
+    def get_weights(self) -> list[NDArray]:
+        """Copies of the layer's weights, those of inner layers included; none before it is built."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
+        """Sets all weights, or none, from a list as `get_weights` gives it.
+
+        Raises:
+            ValueError: for another number of arrays, or one of another shape.
+        """
+        own = self.weights
+        if len(weights) != len(own):
+            more = "" if self.built else "; the layer is not built yet"
+            raise ValueError(f"{self.name}.set_weights: expected {len(own)} arrays, got {len(weights)}{more}")
+        arrays = [weight.checked(array) for weight, array in zip(own, weights, strict=True)]
+        for weight, array in zip(own, arrays, strict=True):
+            weight.assign(array)
+
+    def count_params(self) -> int:
+        """The number of elements of all weights, trained or not.
+
+        Raises:
+            ValueError: before the layer is built.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name}.count_params: the layer has no weights yet: build the model first")
+        return sum(weight.size for weight in self.weights)
 
     def build(self, input_shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""

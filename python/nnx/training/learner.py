@@ -52,6 +52,11 @@ class Learner:
         self.graphs.release(device, devices.dtype_of(precision))
         self.programs.clear()
 
+    @property
+    def products(self) -> str:
+        """The precision of products, as the core calls it."""
+        return _PRODUCTS[self.precision]
+
     def move(self, device: str) -> None:
         """Goes on on another device."""
         self.graphs.move(device, self.dtype)
@@ -85,12 +90,17 @@ class Learner:
 
     def prediction_program(self, traced: Traced, batch: int) -> _core.Program:
         """The program that computes the model's outputs."""
-        return self.programs.get("predict", traced, max(1, batch), precision=_PRODUCTS[self.precision])
+        return self.programs.get("predict", traced, max(1, batch), precision=self.products)
+
+    def applying_program(self, traced: Traced) -> _core.Program:
+        """The program that updates weights by gradients that are there."""
+        assert self.optimizer is not None
+        return self.programs.get("apply", traced, 1, optimizer=self.optimizer.spec(), apply=True)
 
     def program(
-        self, role: Literal["train", "evaluate"], traced: Traced, batch: int, kind: TargetKind
+        self, role: Literal["train", "evaluate", "gradients"], traced: Traced, batch: int, kind: TargetKind
     ) -> _core.Program:
-        """The program that trains the model, or evaluates it, on targets of this kind."""
+        """The program that trains the model, evaluates it, or stops at the gradients, on targets of this kind."""
         assert self.loss is not None
         assert self.optimizer is not None
         return self.programs.get(
@@ -99,9 +109,9 @@ class Learner:
             max(1, batch),
             loss=self.loss.spec(kind, traced.output.activation),
             optimizer=self.optimizer.spec() if role == "train" else None,
-            metrics=metric_specs(self.metrics, self.setting(traced, kind)),
+            metrics=[] if role == "gradients" else metric_specs(self.metrics, self.setting(traced, kind)),
             seed=self.state.seed or 0,
-            precision=_PRODUCTS[self.precision],
+            precision=self.products,
         )
 
     def setting(self, traced: Traced, kind: TargetKind) -> Setting:

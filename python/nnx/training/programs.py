@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from nnx import _core
 from nnx.graph.tracing import Traced
 
-Role: TypeAlias = Literal["train", "evaluate", "predict"]
+Role: TypeAlias = Literal["train", "evaluate", "predict", "gradients", "apply"]
 
 
 @dataclass
@@ -36,7 +36,12 @@ class Programs:
             assert traced.store is not None
             self._held.pop(role, None)  # its memory first
             program = _core.Program(
-                traced.graph, traced.output.node, traced.store, batch, role == "train", **options
+                traced.graph,
+                traced.output.node,
+                traced.store,
+                batch,
+                role in ("train", "gradients", "apply"),
+                **options,
             )
             held = self._held[role] = _Held(program, traced, batch, options)
         return held.program

@@ -129,6 +129,20 @@ def arrays(
     return Arrays(inputs, prepared, kind, weight)
 
 
+def batch(
+    learner: Learner,
+    x: Any,
+    y: Any,
+    sample_weight: npt.ArrayLike | None = None,
+    class_weight: ClassWeight = None,
+) -> Arrays:
+    """Checked arrays of at least one sample, for a step; what fails leaves an unbuilt model unbuilt."""
+    with learner.graphs.tentative():
+        part = arrays(learner, x, y, sample_weight, class_weight)
+        expect_samples("x", part)
+    return part
+
+
 def check_first(learner: Learner, source: Source, argument: str) -> None:
     """Checks the first of batches, where it can be had without harm; of an iterator it is put back."""
     if not isinstance(source, Batches):

@@ -9,14 +9,13 @@ import numpy.typing as npt
 from nnx._types import ClassWeight
 from nnx.training import sources
 from nnx.training.learner import Learner
-from nnx.training.sources import Arrays
 from nnx.training.totals import Totals
 
 
 def train_step(learner: Learner, x: Any, y: Any, sample_weight: npt.ArrayLike | None) -> float:
     """One step on one batch; see `Model.train_step`."""
     optimizer, _ = learner.expect_compiled()
-    part = _batch(learner, x, y, sample_weight)
+    part = sources.batch(learner, x, y, sample_weight)
     traced = learner.graph(part.x.shape[1:])
     program = learner.program("train", traced, part.samples, part.kind)
     rate = float(optimizer.rates(1, learner.state.epoch)[0])
@@ -30,7 +29,7 @@ def train_on_batch(
 ) -> dict[str, Any]:
     """One step on one batch, with its metrics; see `Model.train_on_batch`."""
     optimizer, _ = learner.expect_compiled()
-    part = _batch(learner, x, y, sample_weight, class_weight)
+    part = sources.batch(learner, x, y, sample_weight, class_weight)
     traced = learner.graph(part.x.shape[1:])
     program = learner.program("train", traced, part.samples, part.kind)
     rates = optimizer.rates(1, learner.state.epoch)
@@ -39,16 +38,3 @@ def train_on_batch(
     totals.add(program.train_epoch(*part.fed, None, part.samples, rates, first, counter=optimizer))
     learner.state.count_step()
     return totals.logs(learner.metrics, learner.setting(traced, part.kind))
-
-
-def _batch(
-    learner: Learner,
-    x: Any,
-    y: Any,
-    sample_weight: npt.ArrayLike | None,
-    class_weight: ClassWeight = None,
-) -> Arrays:
-    with learner.graphs.tentative():
-        part = sources.arrays(learner, x, y, sample_weight, class_weight)
-        sources.expect_samples("x", part)
-    return part

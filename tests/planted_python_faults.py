@@ -59,8 +59,6 @@ FAULTS = [
     fault("training/fit.py", "return range(state.epoch, origin + plan.epochs)", "return range(state.epoch, plan.epochs)",
           "epochs counted from the first epoch of all", RESUMING),
     fault("training/fit.py", "if number < done:", "if number < done - 1:", "the last batch before the cut again", RESUMING),
-    fault("training/fit.py", "optimizer.iterations += steps_done  #", "optimizer.iterations += 0  #",
-          "callbacks see the step count of the epoch's start", RESUMING),
     fault("training/fit.py", "state.totals = so_far = before.gone_on", "so_far = before.gone_on", "the place is not kept on the way", RESUMING),
     fault("training/fit.py", 'if last["steps"]:', 'if last["steps"] < 0:', "the place is lost on Ctrl-C", RESUMING),
     fault("training/fit.py", "if not (resumed and state.totals.steps):", "if True:", "the epoch that was cut off begins anew", RESUMING),

@@ -68,23 +68,36 @@ decltype(auto) without_gil(const F& body) {
   return body();
 }
 
-// What a run gives, and the steps it did added to counter.iterations, however it ended. No code of Python's
-// runs in between, within which a signal could raise.
-template <class F>
-auto counted(const std::optional<CounterArgument>& counter, const int64_t& steps, const F& run) {
-  const auto add = [&] {
-    if (!counter) return;
-    const py::object before = counter->object.attr("iterations");
-    counter->object.attr("iterations") = before + py::int_(steps);
-  };
-  try {
-    auto result = without_gil(run);
-    add();
-    return result;
-  } catch (...) {
-    add();
-    throw;
+// Adds the steps of a run to counter.iterations. No code of Python's runs on the way, within which a signal
+// could raise.
+class Counting {
+ public:
+  explicit Counting(const std::optional<CounterArgument>& counter) : counter_(counter) {}
+
+  // So many steps are done by now.
+  void tell(int64_t steps) {
+    if (!counter_ || steps == told_) return;
+    const py::object before = counter_->object.attr("iterations");
+    counter_->object.attr("iterations") = before + py::int_(steps - told_);
+    told_ = steps;
   }
-}
+
+  // What a run gives; it writes the steps that it does to `steps`, and they are counted however it ends.
+  template <class F>
+  auto run(const int64_t& steps, const F& body) {
+    try {
+      auto result = without_gil(body);
+      tell(steps);
+      return result;
+    } catch (...) {
+      tell(steps);
+      throw;
+    }
+  }
+
+ private:
+  const std::optional<CounterArgument>& counter_;
+  int64_t told_ = 0;
+};
 
 }  // namespace nnx::bindings

@@ -155,7 +155,8 @@ Tensor read_weight(const char* where, const Program& program, const std::optiona
                     py::array(weights.attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
 }
 
-RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double interval) {
+RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double interval,
+                    Counting* counting = nullptr) {
   RunHooks hooks;
   hooks.interval = interval;
   hooks.interrupt = [] {
@@ -163,8 +164,9 @@ RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double inte
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   };
   if (progress) {
-    hooks.progress = [function = progress->object](const RunResult& result) {
+    hooks.progress = [function = progress->object, counting](const RunResult& result) {
       const py::gil_scoped_acquire acquired;
+      if (counting != nullptr) counting->tell(result.steps);
       const py::object stop = function(result.steps, result.samples, result.loss_sum, result.metrics);
       return !stop.is_none() && stop.cast<bool>();
     };
@@ -219,12 +221,13 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
       as_array(where, "learning_rates", learning_rates.object));
   if (rates.size() < 1) bad_value(where, "learning_rates", "at least one", "none");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, rows, labels_checked);
-  RunHooks hooks = read_hooks(progress, interval);
+  Counting counting(counter);
+  RunHooks hooks = read_hooks(progress, interval, &counting);
   read_start(program, start, hooks);
   int64_t steps = 0;
   hooks.steps = &steps;
   const program::Schedule schedule{rates.data(), rates.size(), first_step};
-  return to_dict(counted(counter, steps, [&] { return program.train(feed, batch_size, schedule, hooks); }));
+  return to_dict(counting.run(steps, [&] { return program.train(feed, batch_size, schedule, hooks); }));
 }
 
 double train_step(Program& program, const ArrayArgument& x, const ArrayArgument& y,
@@ -241,7 +244,7 @@ double train_step(Program& program, const ArrayArgument& x, const ArrayArgument&
   RunHooks hooks = read_hooks({}, 0.1);
   int64_t steps = 0;
   hooks.steps = &steps;
-  return counted(counter, steps, [&] {
+  return Counting(counter).run(steps, [&] {
     return program.train(feed, feed.rows, schedule, hooks).loss_sum / static_cast<double>(feed.rows);
   });
 }
@@ -253,7 +256,7 @@ void apply(Program& program, double learning_rate, uint64_t step,
   RunHooks hooks = read_hooks({}, 0.1);
   int64_t steps = 0;
   hooks.steps = &steps;
-  counted(counter, steps, [&] { return program.apply(schedule, hooks).steps; });
+  Counting(counter).run(steps, [&] { return program.apply(schedule, hooks).steps; });
 }
 
 Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,

@@ -357,11 +357,23 @@ void DeviceRun::update_result() {
   result_.nonfinite = program_.nonfinite_;
 }
 
+// A callback may have changed the rates of the steps to come.
+void DeviceRun::follow_rates() {
+  if (schedule_.count == 0) return;
+  const double rate = schedule_.learning_rates[std::min(state_.done, schedule_.count - 1)];
+  if (rate == state_.learning_rate) return;
+  device_.copy_from_host(memory_.rates.raw(), schedule_.learning_rates,
+                         static_cast<size_t>(schedule_.count) * sizeof(double));
+  state_.learning_rate = rate;
+  write_state();
+}
+
 void DeviceRun::report() {
   const std::exception_ptr error = error_of([&] {
     if (hooks_.progress) {
       update_result();
       if (hooks_.progress(result_)) result_.stopped = ended_ = true;
+      if (hooks_.interval <= 0.0) follow_rates();
     }
     if (hooks_.interrupt) hooks_.interrupt();
   });

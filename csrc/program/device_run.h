@@ -56,6 +56,7 @@ class DeviceRun {
   void resume_after_halt(int64_t times);
   void write_state();
   Memory::Known& known();
+  void follow_rates();
   void report();
   void update_result();
   bool predicts() const { return host_feed_.result != nullptr; }

@@ -27,5 +27,5 @@ def load(path: str | Path, classes: Iterable[Any] = (), device: str | None = Non
             that are not known; the message names the file.
         OSError: where the file cannot be read.
     """
-    model: Model = model_file.load(path, classes, lambda model: model._learner, device)
+    model: Model = model_file.load(path, classes, Model.learning, device)
     return model

@@ -410,6 +410,10 @@ class Model(Layer):
 
     # Keeping
 
+    def learning(self) -> Learner:
+        """How the model learns, for the rooms that keep it."""
+        return self._learner
+
     def save(self, path: str | Path) -> None:
         """Writes the whole model to one .safetensors file, which `nnx.load` reads.
 
@@ -494,4 +498,9 @@ def _list_of(callbacks: Callbacks) -> list[Callback]:
     """One callback, several, or none."""
     if callbacks is None:
         return []
-    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, type)):
+        got = callbacks.__name__ if isinstance(callbacks, type) else type(callbacks).__name__
+        raise TypeError(f"argument 'callbacks' expected Callback objects, got {got}")
+    return list(callbacks)

@@ -29,9 +29,10 @@ class LearningRates:
 
     @property
     def suggestion(self) -> float | None:
-        """The rate at which the smoothed loss falls fastest; None where it never falls."""
+        """The rate, before that of the smallest smoothed loss, at which it falls fastest; None without a fall."""
         first = len(self.smoothed) // 10  # before that it is as noisy as single batches
-        rates, smoothed = self.learning_rates[first:], self.smoothed[first:]
+        last = first + int(np.argmin(self.smoothed[first:])) + 1 if len(self.smoothed) else 0
+        rates, smoothed = self.learning_rates[first:last], self.smoothed[first:last]
         if len(smoothed) < 4:
             return None
         slope = np.gradient(smoothed, np.log10(rates))

@@ -21,6 +21,11 @@ class Callback:
 
     model: Model
     params: dict[str, Any]
+    after_others: bool = False  # whether its hooks are called after those of all others
+
+    def wants_batches(self) -> bool:
+        """Whether hooks of batches that the class overrides are needed, with the arguments that it has."""
+        return True
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "model"}

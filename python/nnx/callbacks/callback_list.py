@@ -19,20 +19,22 @@ class CallbackList:
         self.model = model
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
+            if isinstance(callback, type) and issubclass(callback, Callback):
+                name = callback.__name__
+                raise TypeError(
+                    f"argument 'callbacks' expected Callback objects, got the class {name}: call it"
+                )
             if not isinstance(callback, Callback):
                 raise TypeError(
                     f"argument 'callbacks' expected Callback objects, got {type(callback).__name__}"
                 )
             callback.set_model(model)
             callback.set_params(params)
+        self.callbacks.sort(key=lambda callback: callback.after_others)
 
     def overrides(self, *hooks: str) -> bool:
         """Whether a callback has code of its own for one of these hooks."""
-        return any(
-            getattr(type(callback), hook) is not getattr(Callback, hook)
-            for callback in self.callbacks
-            for hook in hooks
-        )
+        return any(_needs(callback, hook) for callback in self.callbacks for hook in hooks)
 
     def states(self) -> list[dict[str, Any]]:
         """The callbacks' classes and what they would have to know to go on."""
@@ -56,3 +58,10 @@ class CallbackList:
         """Calls a hook of every callback, in order."""
         for callback in self.callbacks:
             getattr(callback, hook)(*arguments)
+
+
+def _needs(callback: Callback, hook: str) -> bool:
+    if hook in vars(callback):
+        return True
+    own = getattr(type(callback), hook) is not getattr(Callback, hook)
+    return own and ("_batch_" not in hook or callback.wants_batches())

@@ -229,22 +229,24 @@ class Run:
         what = learner.setting(traced, part.kind)
         steps = math.ceil(samples / batch)
         rates = optimizer.rates(steps, epoch)
-        first, before = optimizer.iterations, state.totals
+        if reporter.per_step:  # they may be changed on the way
+            rates = np.broadcast_to(rates, steps).copy()
+        first, before, known = optimizer.iterations, state.totals, optimizer.learning_rate
 
         def progress(steps_done: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
+            nonlocal known
             state.totals = so_far = before.gone_on(samples, steps_done, loss_sum, counts)
             rate = float(rates[min(steps_done, len(rates)) - 1])
-            optimizer.iterations += steps_done  # as callbacks see it; the core counts at the end
-            try:
-                reporter.report(
-                    so_far.steps,
-                    so_far.samples,
-                    lambda: {**so_far.logs(metrics, what), "learning_rate": rate},
-                    final=not single and steps_done == steps,
-                    begin_next=not single and steps_done < steps,
-                )
-            finally:
-                optimizer.iterations -= steps_done
+            reporter.report(
+                so_far.steps,
+                so_far.samples,
+                lambda: {**so_far.logs(metrics, what), "learning_rate": rate},
+                final=not single and steps_done == steps,
+                begin_next=not single and steps_done < steps,
+            )
+            if optimizer.learning_rate is not known and reporter.per_step and steps_done < steps:
+                known = optimizer.learning_rate
+                rates[steps_done:] = optimizer.rates(steps - steps_done, epoch)  # the core reads on
             return state.stop_training
 
         try:

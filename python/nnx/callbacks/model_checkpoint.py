@@ -1,0 +1,126 @@
+"""Models saved on the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nnx._checks import integer
+from nnx.callbacks.base import Logs
+from nnx.callbacks.monitor import Mode, Monitor, say
+
+
+class ModelCheckpoint(Monitor):
+    """Saves the model after each epoch, or every so many steps; `fit(resume=True)` goes on from such a file.
+
+        model.fit(x, y, epochs=50, validation_split=0.2, callbacks=[
+            nnx.callbacks.ModelCheckpoint("best-{epoch:02d}-{val_loss:.3f}.safetensors", save_best_only=True)])
+
+    Args:
+        filepath: the file; `{epoch}`, from 1, and names of the logs are filled in, `{batch}` is the step within
+            the epoch, from 1. Folders are made where they are missing.
+        monitor: the quantity that `save_best_only` looks at.
+        verbose: 1 prints what is saved.
+        save_best_only: saves only where the quantity is better than before.
+        save_weights_only: saves weights alone, by `save_weights`; nothing can be resumed from them.
+        mode: "min", "max", or "auto" by the name.
+        save_freq: "epoch", or a number of steps, counted over all epochs.
+        initial_value_threshold: the value that the first one saved has to be better than.
+
+    Raises:
+        ValueError, OSError: from `fit`, where the path names no quantity of the logs, or cannot be written.
+    """
+
+    after_others = True  # what it saves has their states in it
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: Mode = "auto",
+        save_freq: Literal["epoch"] | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(monitor, mode)
+        if not isinstance(filepath, (str, os.PathLike)) or not str(filepath):
+            raise TypeError(f"ModelCheckpoint: argument 'filepath' expected a path, got {filepath!r}")
+        self.filepath = os.fspath(filepath)
+        self.verbose = verbose
+        self.save_best_only = bool(save_best_only)
+        self.save_weights_only = bool(save_weights_only)
+        if save_freq != "epoch":
+            save_freq = integer("ModelCheckpoint", "save_freq", save_freq)
+        self.save_freq: Literal["epoch"] | int = save_freq
+        self.initial_value_threshold = initial_value_threshold
+        self.best = self.worst if initial_value_threshold is None else float(initial_value_threshold)
+        self._epoch = 0
+
+    def wants_batches(self) -> bool:
+        """Only where it saves by steps."""
+        return self.save_freq != "epoch"
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Sees that the folder is there."""
+        self._path(0, {}, check=True)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Saves where it is time."""
+        if self.save_freq == "epoch":
+            return
+        optimizer = self.model.optimizer
+        assert optimizer is not None
+        if optimizer.iterations % self.save_freq == 0:
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})})
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Saves where it is time."""
+        if self.save_freq == "epoch":
+            self._save(epoch, logs or {})
+
+    def _save(self, epoch: int, logs: Logs) -> None:
+        if self.save_best_only:
+            value = self.value({name: logs[name] for name in logs if name != "batch"})
+            if not self.improves(value, self.best):
+                return
+            self.best = value
+        path = self._path(epoch, logs)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+        say("ModelCheckpoint", self.verbose, f"epoch {epoch + 1}: saved {path}")
+
+    def _path(self, epoch: int, logs: Logs, check: bool = False) -> Path:
+        """The path with all names filled in; its folder is there then."""
+        if check:  # names are not known yet; but the folder may have none
+            path = Path(self.filepath)
+            if "{" not in str(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            return path
+        numbers = {name: value for name, value in logs.items() if np.ndim(value) == 0}
+        try:
+            text = self.filepath.format(epoch=epoch + 1, **{"batch": 0, **numbers})
+        except (KeyError, IndexError, ValueError) as error:
+            known = ", ".join(["epoch", "batch", *(name for name in numbers if name != "batch")])
+            raise ValueError(
+                f"ModelCheckpoint: argument 'filepath' expected names among {known} in braces, "
+                f"got {self.filepath!r} ({error})"
+            ) from None
+        path = Path(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value so far, and the epoch."""
+        return {"best": self.best, "epoch": self._epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on with these."""
+        self.best, self._epoch = state["best"], state["epoch"]

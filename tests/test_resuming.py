@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import harness
@@ -183,6 +184,32 @@ def test_ctrl_c_is_gone_on_from_in_the_same_process(device):
             model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[Interrupt()])
         assert model.optimizer.iterations == stop
         same(model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0, resume=True).history, history)
+        same_models(model, whole)
+
+
+def test_ctrl_c_between_reports_is_gone_on_from():
+    """At any moment, without Python between the steps."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300_000, 3)).astype(np.float32), rng.integers(0, 2, 300_000)
+
+    def made():
+        model = nnx.Sequential(nnx.Dense(2))
+        model.compile(nnx.SGD(0.01, 0.9), "cross_entropy", ["accuracy"], seed=4)
+        return model
+
+    def fit(model, resume=False):
+        return model.fit(x, y, batch_size=2, epochs=1, verbose=0, resume=resume).history
+
+    for seconds in (0.13, 0.27):
+        model, whole = made(), made()
+        with pytest.raises(KeyboardInterrupt):
+            threading.Timer(seconds, signal.raise_signal, [signal.SIGINT]).start()
+            while True:  # until it is interrupted
+                fit(model)
+        history = fit(model, resume=True)
+        for _ in range(model.epoch):
+            expected = fit(whole)
+        same(history, expected)
         same_models(model, whole)
 
 

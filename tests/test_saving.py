@@ -371,10 +371,17 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     path = tmp_path / "m.safetensors"
     subprocess.run([sys.executable, "-c", script, str(path)], check=False)
     assert len(list(tmp_path.iterdir())) == 1  # half a file under a hidden name
-    other = tmp_path / ".m.safetensors.someone-else.tmp"
-    other.write_text("of another host, or another program")
+    others = {
+        tmp_path / ".m.safetensors.someone-else.tmp",
+        tmp_path / ".m.safetensors.00000000-999999-0a.tmp",
+    }
+    for other in others:
+        other.write_text("of another program, or another host")
     network().save(path)
-    assert set(tmp_path.iterdir()) == {path, other}
+    assert set(tmp_path.iterdir()) == {path, *others}
+    inode = path.stat().st_ino
+    network().save(path)
+    assert path.stat().st_ino != inode  # another file was put in its place
 
 
 def test_paths_that_cannot_be_written(tmp_path):

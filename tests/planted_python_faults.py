@@ -17,6 +17,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95
+STOPPING, RATES, CHECKPOINT, SMALL, HANDS = (
+    "callbacks/test_early_stopping.py", "callbacks/test_rates.py", "callbacks/test_model_checkpoint.py",
+    "callbacks/test_small_ones.py", "test_hands.py",
+)  # fmt: skip
 CLOCKS, RESUMING, SAVING, HOSTILE, CONFIGS = (
     "test_clocks.py", "test_resuming.py", "test_saving.py", "test_hostile_files.py", "test_configs.py",
 )  # fmt: skip
@@ -44,7 +48,7 @@ FAULTS = [
           "each call begins with the first shuffle", CLOCKS, RESUMING),
     fault("training/steps.py", "optimizer.rates(1, learner.state.epoch)[0]", "optimizer.rates(1, 0)[0]",
           "single steps at the rate of epoch 0", CLOCKS),
-    fault("training/fit.py", "first, before = optimizer.iterations, state.totals", "first, before = 0, state.totals",
+    fault("training/fit.py", "first, before, known = optimizer.iterations,", "first, before, known = 0,",
           "masks begin anew in each epoch", CLOCKS, RESUMING),
     # Resuming
     fault("training/fit.py", "order = np.ascontiguousarray(order[done:])", "order = np.ascontiguousarray(order[: len(order) - done])",
@@ -91,6 +95,28 @@ FAULTS = [
     fault("graph/store.py", "store.set(places[name], array.astype(store.dtype, copy=False), slot)", "pass", "state is not given back", SAVING),
     fault("graph/graphs.py", "        self._given = states\n\n", "\n", "moving loses the optimizer's state", SAVING, RESUMING),
     fault("graph/weight.py", '"value": value,', '"value": None,', "pickles without values", SAVING),
+    # Callbacks
+    fault("callbacks/early_stopping.py", "if self.wait >= self.patience and epoch > 0:", "if self.wait > self.patience and epoch > 0:",
+          "an epoch too late", STOPPING),
+    fault("callbacks/early_stopping.py", "            self.model.set_weights(self.best_weights)\n", "            pass\n", "the last weights stay", STOPPING),
+    fault("callbacks/early_stopping.py", "if self.baseline is None or self.improves(value, self.baseline):", "if True:", "no baseline", STOPPING),
+    fault("callbacks/early_stopping.py", '"best_weights": self.best_weights,', '"best_weights": None,', "the best weights are not kept", STOPPING),
+    fault("callbacks/monitor.py", "value < best - self.min_delta", "value < best", "no min_delta", STOPPING),
+    fault("callbacks/monitor.py", 'return self.mode == "max"', "return False", "mode means nothing", STOPPING),
+    fault("callbacks/reduce_lr.py", "max(rate * self.factor, self.min_lr)", "rate * self.factor", "no min_lr", RATES),
+    fault("callbacks/reduce_lr.py", "self.cooldown_counter, self.wait = self.cooldown, 0", "self.wait = 0", "no cooldown", RATES),
+    fault("callbacks/model_checkpoint.py", "after_others = True", "after_others = False", "saves before others have seen the epoch", CHECKPOINT),
+    fault("callbacks/model_checkpoint.py", 'return self.save_freq != "epoch"', "return True", "batches are watched for nothing", CHECKPOINT),
+    fault("callbacks/model_checkpoint.py", "            self.best = value\n", "            pass\n", "every better than the first is saved", CHECKPOINT),
+    fault("callbacks/csv_logger.py", "self._stream.truncate(state[\"position\"])", "pass", "epochs twice in the file", SMALL),
+    fault("callbacks/callback_list.py", 'callback.set_state(found["state"])', "pass", "states are not given back", STOPPING, RATES),
+    fault("training/fit.py", "rates[steps_done:] = optimizer.rates(steps - steps_done, epoch)", "pass", "rates set at batches are ignored", RATES),
+    # In hand
+    fault("training/gradients.py", "    learner.state.count_step()\n", "", "applied gradients do not move the epoch", HANDS),
+    fault("training/gradients.py", "program.apply(rate, optimizer.iterations, optimizer)", "program.apply(rate, 0, optimizer)", "Adam's first step for ever", HANDS),
+    fault("training/gradients.py", "program.train_step(*part.fed, 0.0, optimizer.iterations)", "program.train_step(*part.fed, 0.0, 0)", "always the same masks", HANDS),
+    fault("training/activations.py", "            last.pop(name, None)\n", "", "layers in order of first use", HANDS),
+    fault("rate_finder.py", "trial = copy.deepcopy(model)", "trial = model", "the model itself is trained", HANDS),
     # Configs
     fault("_config/configured.py", "if getattr(self, name) != getattr(type(self), name):", "if False:", "trainable is not in the config", CONFIGS),
     fault("_config/configured.py", "return kept if given is _MISSING or (_is_plain(kept) and _is_plain(given)) else given", "return kept",

@@ -200,12 +200,15 @@ def test_ctrl_c_between_reports_is_gone_on_from():
     def fit(model, resume=False):
         return model.fit(x, y, batch_size=2, epochs=1, verbose=0, resume=resume).history
 
+    def fit_for_ever(model):
+        while True:
+            fit(model)
+
     for seconds in (0.13, 0.27):
         model, whole = made(), made()
+        threading.Timer(seconds, signal.raise_signal, [signal.SIGINT]).start()
         with pytest.raises(KeyboardInterrupt):
-            threading.Timer(seconds, signal.raise_signal, [signal.SIGINT]).start()
-            while True:  # until it is interrupted
-                fit(model)
+            fit_for_ever(model)
         history = fit(model, resume=True)
         for _ in range(model.epoch):
             expected = fit(whole)

@@ -146,9 +146,14 @@ def sample_weights(weight: npt.ArrayLike, samples: int, name: str = "sample_weig
         raise ValueError(f"argument '{name}' expected shape ({samples},), got {array.shape}")
     if array.size and array.min() < 0:
         raise ValueError(f"argument '{name}' expected weights >= 0, got {array.min()}")
-    if array.size and array.max() > np.finfo(np.float32).max:
-        raise ValueError(f"argument '{name}' expected weights that float32 holds, got {array.max()}")
     return np.ascontiguousarray(array)
+
+
+def expect_representable(weight: NDArray, dtype: str, name: str) -> None:
+    """ValueError where a weight is larger than the dtype holds."""
+    largest = weight.max(initial=0.0)
+    if largest > np.finfo(dtype).max:
+        raise ValueError(f"argument '{name}' expected weights that {dtype} holds, got {largest}")
 
 
 def classes_of(y: NDArray, kind: TargetKind) -> NDArray | None:

@@ -37,6 +37,8 @@ class Constant(Initializer):
 
     def __init__(self, value: npt.ArrayLike) -> None:
         self.value = np.array(value, dtype=np.float64)
+        if not np.isfinite(self.value).all():
+            raise ValueError("initializer expected finite numbers, got NaN or infinity")
 
     def _fill(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
         if self.value.ndim > 0 and self.value.shape != shape:

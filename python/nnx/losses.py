@@ -49,6 +49,8 @@ class Loss(Configured):
         if kind != "labels":
             y = y.astype(y_pred.dtype, copy=False)
         weight = None if sample_weight is None else data.sample_weights(sample_weight, len(y))
+        if weight is not None:
+            data.expect_representable(weight, y_pred.dtype.name, "sample_weight")
         value = np.asarray(self._value(y, y_pred, weight))
         return float(value) if value.ndim == 0 else value
 

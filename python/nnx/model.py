@@ -253,7 +253,7 @@ class Model(Layer):
         given = _list_of(callbacks)
         history = History()
         bars = [ProgressBar(level)] if level else []
-        with self._learner.graphs.lock:
+        with self._learner.one_fit(), self._learner.graphs.lock:
             run = fit.Run(self._learner, x, y, plan)
             run.train(CallbackList([*bars, *given, history], self, {**run.params, "verbose": level}))
         return history

@@ -83,6 +83,14 @@ class Layer(Configured):
             if id(child) not in seen:
                 yield from child._walk(f"{path}.{name}" if path else name, seen)
 
+    def check_initializers(self, **given: InitializerLike) -> None:
+        """ValueError, TypeError for an argument that no initial value can come from; for use in `__init__`."""
+        for argument, initializer in given.items():
+            try:
+                initializers.get(initializer)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{type(self).__name__}: argument '{argument}': {error}") from None
+
     def add_weight(
         self,
         name: str,

@@ -60,6 +60,7 @@ class Conv2D(Layer):
             )
         self.activation = activation
         self.use_bias = use_bias
+        self.check_initializers(kernel_initializer=kernel_initializer, bias_initializer=bias_initializer)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
         self.kernel: Weight | None = None

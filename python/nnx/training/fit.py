@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnx import data
 from nnx._types import ClassWeight
 from nnx.training import fingerprints, resuming, sources
 from nnx.training.evaluate import evaluate_source
@@ -53,6 +52,13 @@ class Run:
         learner.expect_compiled()
         if learner.state.running:
             raise RuntimeError("fit: the model trains already, in a call that is not over: a callback's?")
+        if plan.initial_epoch is not None and plan.initial_epoch > plan.epochs:
+            warnings.warn(
+                f"fit: nothing is trained: argument 'epochs', the epoch to stop before, is {plan.epochs}, "
+                f"initial_epoch {plan.initial_epoch}",
+                UserWarning,
+                stacklevel=4,
+            )
         self.learner = learner
         self.plan = plan
         with learner.graphs.tentative():
@@ -85,10 +91,7 @@ class Run:
         self.source = sources.source(learner, x, y, plan.sample_weight, plan.class_weight)
         self.held_out: Source | None = None
         if plan.validation_data is not None:
-            given = plan.validation_data
-            self.held_out = sources.source(
-                learner, *(given, None) if data.is_batches(given) else data.unpack(given)
-            )
+            self.held_out = sources.held_out(learner, plan.validation_data)
             sources.check_first(learner, self.held_out, "validation_data")
         elif plan.validation_split:
             if not isinstance(self.source, Arrays):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,6 +38,9 @@ class Learner:
     metrics: list[Metric] = field(default_factory=list)
     device: str = "cpu"
     precision: str = "float32"
+    warned_about_step: bool = False
+    _fitting: threading.Lock = field(default_factory=threading.Lock)
+    _fitter: int = 0  # the thread that holds it
 
     def compile(
         self,
@@ -48,9 +55,25 @@ class Learner:
         self.optimizer, self.loss, self.metrics = optimizer, loss, metrics
         self.device, self.precision = device, precision
         self.state = RunState(seed)
+        self.warned_about_step = False
         optimizer.iterations = 0
         self.graphs.release(device, devices.dtype_of(precision))
         self.programs.clear()
+
+    @contextmanager
+    def one_fit(self) -> Iterator[None]:
+        """RuntimeError, at once, where another thread is within this."""
+        me = threading.get_ident()
+        if self._fitting.acquire(blocking=False):
+            self._fitter = me
+            try:
+                yield
+            finally:
+                self._fitting.release()
+        elif self._fitter == me:
+            raise RuntimeError("fit: the model trains already, in a call that is not over: a callback's?")
+        else:
+            raise RuntimeError("fit: the model trains already, in another thread")
 
     @property
     def products(self) -> str:
@@ -103,6 +126,8 @@ class Learner:
         """The program that trains the model, evaluates it, or stops at the gradients, on targets of this kind."""
         assert self.loss is not None
         assert self.optimizer is not None
+        if role == "train":
+            self._warn_about_step(traced)
         return self.programs.get(
             role,
             traced,
@@ -113,6 +138,16 @@ class Learner:
             seed=self.state.seed or 0,
             precision=self.products,
         )
+
+    def _warn_about_step(self, traced: Traced) -> None:
+        if traced.output.activation == "step" and not self.warned_about_step:
+            self.warned_about_step = True
+            warnings.warn(
+                "the model ends in a step function, whose gradient is 0: no weight will move. Train with "
+                "'sigmoid' in its place, or set the weights by hand",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def setting(self, traced: Traced, kind: TargetKind) -> Setting:
         """What the model's metrics look at."""

@@ -125,8 +125,23 @@ def arrays(
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
         by_class = data.class_weights(class_weight, prepared, kind)
-        weight = by_class if weight is None else weight * by_class
+        if weight is not None:
+            with np.errstate(over="ignore"):
+                by_class = weight * by_class
+        weight = by_class
+    if weight is not None:
+        names = {"sample_weight": sample_weight, "class_weight": class_weight}
+        given = " times ".join(name for name, value in names.items() if value is not None)
+        data.expect_representable(weight, learner.dtype, given)
     return Arrays(inputs, prepared, kind, weight)
+
+
+def held_out(learner: Learner, given: Any) -> Source:
+    """A Source of `validation_data`; errors name it."""
+    try:
+        return source(learner, *(given, None) if data.is_batches(given) else data.unpack(given))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"argument 'validation_data': {error}") from None
 
 
 def batch(

@@ -1,12 +1,7 @@
-#include "reduce.cuh"
+#include "measures.cuh"
 #include "table.h"
 
 namespace nnx::cuda {
-
-__device__ __forceinline__ bool held_back(const StepState* guard) {
-  if (guard == nullptr) return false;
-  return guard->fault.found != 0 || (guard->watch != 0 && !is_finite(guard->loss));
-}
 
 // Reads p, g and velocity once and writes p and velocity once, for parameters of any number.
 template <class T>
@@ -144,6 +139,8 @@ void fill(kernels::OptimizerKernels<T>& table) {
   table.adam = adam<T>;
   table.squared_norm = squared_norm<T>;
   table.clip_scale = clip_scale;
+  table.keep = keep<T>;
+  table.measure = measure<T>;
   table.end_step = end_step;
 }
 

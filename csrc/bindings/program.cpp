@@ -120,12 +120,15 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
                                       bool training, const std::optional<Specification>& loss,
                                       const std::optional<Specification>& optimizer,
                                       const std::vector<Specification>& metrics, uint64_t seed,
-                                      const std::string& precision, bool apply, bool describe) {
+                                      const std::string& precision, int64_t measure_every, bool apply,
+                                      bool describe) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
   options.training = training;
   options.seed = seed;
+  if (measure_every < 0) bad_value("program", "measure_every", "at least 0", measure_every);
+  options.measure_every = measure_every;
   options.apply = apply;
   options.describe = describe;
   options.precision = read_precision(precision, *parameters);
@@ -289,6 +292,18 @@ NumpyResult predict(Program& program, const ArrayArgument& x, int64_t batch_size
   return {to_numpy(result)};
 }
 
+std::vector<std::tuple<std::string, std::string, std::vector<double>>> measured(const Program& program) {
+  const std::vector<double> numbers = program.measured();
+  std::vector<std::tuple<std::string, std::string, std::vector<double>>> result;
+  for (const program::Measure& measure : program.measures()) {
+    const char* const kinds[] = {"gradient", "alive", "outside"};
+    const auto first = numbers.begin() + measure.place;
+    result.emplace_back(measure.layer, kinds[static_cast<int>(measure.kind)],
+                        std::vector<double>(first, first + measure.count));
+  }
+  return result;
+}
+
 py::typing::Dict<py::str, int> memory(const Program& program) {
   const program::MemoryUse use = program.memory();
   py::typing::Dict<py::str, int> dict;
@@ -307,8 +322,8 @@ void init_program(py::module_& m) {
       .def(py::init(&make_program), py::arg("graph"), py::arg("output"), py::arg("parameters"),
            py::arg("max_batch"), py::arg("training"), py::arg("loss") = py::none(),
            py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
-           py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("apply") = false,
-           py::arg("describe") = false,
+           py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("measure_every") = 0,
+           py::arg("apply") = false, py::arg("describe") = false,
            "apply: no more than an update, from the gradients that the parameters have. describe: only asked "
            "for its numbers; allocates nothing and cannot run.")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
@@ -332,6 +347,8 @@ void init_program(py::module_& m) {
       .def_property_readonly(
           "last", [](const Program& p) { return to_dict(p.last()); },
           "The sums of the last run, however it ended.")
+      .def("measured", &measured,
+           "What was measured in the last run: (layer, kind, numbers), kinds gradient, alive and outside.")
       .def("memory", &memory, "Bytes: parameters, gradients, optimizer, activations, workspace.");
   refuse_unmade<Program>();
 }

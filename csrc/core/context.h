@@ -30,6 +30,12 @@ struct Live {
   const T* at = nullptr;
 };
 
+// What is done at some steps only: at those whose number `every` divides.
+struct Sampling {
+  const uint64_t* step = nullptr;
+  uint64_t every = 1;
+};
+
 // Gradient policy: write over what is there, or add to it.
 enum class Policy : int32_t { assign, accumulate };
 

@@ -1,4 +1,5 @@
 #include "cpu/fill.h"
+#include "cpu/measures.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
 #include "cpu/sgd.h"
@@ -88,6 +89,8 @@ void fill(kernels::OptimizerKernels<T>& table) {
   table.adam = adam<T>;
   table.squared_norm = squared_norm<T>;
   table.clip_scale = clip_scale<T>;
+  table.keep = keep<T>;
+  table.measure = measure<T>;
   table.end_step = end_step<T>;
 }
 

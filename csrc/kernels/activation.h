@@ -34,6 +34,10 @@ struct ActivationKernels {
   void (*forward)(Context&, int64_t n, const T* x, Activation, T* y);
   // dx (n) = or += dy * act'(saved); step's gradient is 0 everywhere
   void (*backward)(Context&, int64_t n, const T* dy, const T* saved, Activation, Policy, T* dx);
+  // alive[c] = 1 where a y of column c of (rows, cols) is above 0; all others stay as they are
+  void (*mark_alive)(Context&, Sampling, int64_t rows, int64_t cols, const T* y, double* alive);
+  // counts[0] += how many y (n) lie below `low` or above `high`; counts[1] += n
+  void (*count_outside)(Context&, Sampling, int64_t n, double low, double high, const T* y, double* counts);
 };
 
 }  // namespace kernels

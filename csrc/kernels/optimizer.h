@@ -49,6 +49,19 @@ struct AdamRule {
   const StepState* guard = nullptr;  // as above
 };
 
+// Pieces that each part's sums are taken in, and added up in order.
+inline constexpr int64_t kMeasuredChunks = 32;
+
+// A run of parameters that is measured: `before` is a copy from before the update.
+template <class T>
+struct MeasuredPart {
+  T* p;
+  T* before;
+  const T* g;
+  int64_t count;
+  int64_t layer;
+};
+
 namespace kernels {
 
 template <class T>
@@ -63,6 +76,13 @@ struct OptimizerKernels {
   void (*squared_norm)(Context&, int64_t n, const T* g, Policy, double* sum);
   // *scale = min(1, clip_norm / sqrt(*sum)); 1 where *sum is 0 or not finite
   void (*clip_scale)(Context&, const double* sum, double clip_norm, double* scale);
+  // before = p, of all parts
+  void (*keep)(Context&, Sampling, const StepState* guard, int64_t parts, const MeasuredPart<T>*);
+  // Of each layer, over its parts: totals (layers, 4): += the norm of g; the largest one so far; += the norm
+  // of p - before over that of before, 0 where that is 0; += 1. `sums` (parts, kMeasuredChunks, 3) is
+  // scratch memory. Nothing is done where an update would not be.
+  void (*measure)(Context&, Sampling, const StepState* guard, int64_t layers, int64_t parts,
+                  const MeasuredPart<T>*, double* sums, double* totals);
   // Ends a step of `rows` rows: halts where state->watch and the loss is not finite, after a fault of labels,
   // or where halted already; else adds to loss_sum, moves on step, done and start, and takes the next
   // learning rate, rates[min(done, count

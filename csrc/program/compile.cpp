@@ -33,7 +33,10 @@ void Compiler<T>::compile() {
     if (shape.rank() < 1) bad_value("program", "loss", "an output with an axis of its own", shape);
     emit_labels();
   }
-  for (Op& op : ops_) emit_forward(op);
+  for (Op& op : ops_) {
+    emit_forward(op);
+    measure_activation(op);
+  }
   if (program_.options_.loss) {
     emit_targets();
     emit_loss();
@@ -47,7 +50,7 @@ void Compiler<T>::compile() {
       emit_backward(ops_[i]);
       emit_finished_updates(ops_[i]);
     }
-    emit_update();
+    emit_measured_update();
   }
   finish();
 }
@@ -270,6 +273,7 @@ void Compiler<T>::finish() {
     program_.metric_cells_[i] = next;
     next += program_.metric_sizes_[i];
   }
+  allocate_measures();
   if (program_.workspace_bytes_ > 0) {
     program_.workspace_ = Tensor::empty({program_.workspace_bytes_}, DType::uint8, parameters_.device());
   }

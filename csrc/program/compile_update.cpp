@@ -17,8 +17,8 @@ template <class T>
 void Compiler<T>::count_uses() {
   const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
   // A device without such kernels updates everything in one.
-  updates_at_once_ =
-      optimizer && !optimizer->adam && !optimizer->clip_norm && table_.dense.update_weights != nullptr;
+  updates_at_once_ = optimizer && !optimizer->adam && !optimizer->clip_norm &&
+                     program_.options_.measure_every == 0 && table_.dense.update_weights != nullptr;
   updates_late_ =
       program_.flops_training_ * static_cast<double>(program_.options_.max_batch) > kLongStepFlops;
   uses_left_.assign(parameters_.entries().size(), 0);

@@ -112,6 +112,13 @@ class Compiler {
   void emit_weights_backward(const Op& op, int64_t rows, int64_t outputs,
                              std::function<void(Context&, int64_t n, Policy, T* dw, T* db)> kernel);
 
+  // compile_measures.cpp
+  Sampling sampling() const;
+  Ref<double> measure(const std::string& layer, Measure::Kind kind, int64_t count);
+  void measure_activation(const Op& op);
+  void emit_measured_update();
+  void allocate_measures();
+
   // compile_update.cpp
   void count_uses();
   // The parameters an op computes gradients of.
@@ -196,6 +203,7 @@ class Compiler {
   std::vector<int> gradients_;        // of parameters: buffers; -1: none
   std::vector<bool> updated_;         // parameters
   int target_buffer_ = -1, weight_buffer_ = -1;
+  std::vector<MeasuredPart<T>> measured_parts_;
 };
 
 }  // namespace nnx::program

@@ -254,6 +254,7 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   if (hooks.steps != nullptr) *hooks.steps = 0;
   last_ = {};
   Device& device = device_of(parameters_->device());
+  if (measured_memory_.defined()) device.zero(measured_memory_.raw(), measured_memory_.bytes());
   if (hooks.metrics.empty()) {
     device.zero(metric_memory_.raw(), metric_memory_.bytes());
   } else {
@@ -337,6 +338,15 @@ std::string Program::nonfinite_layer(const std::function<void(const Step&)>& run
     if (found) layer = step.layer;
   }
   return layer;
+}
+
+std::vector<double> Program::measured() const {
+  std::vector<double> numbers(static_cast<size_t>(measured_numbers_));
+  if (measured_memory_.defined()) {
+    device_of(parameters_->device())
+        .copy_to_host(numbers.data(), measured_memory_.raw(), measured_memory_.bytes());
+  }
+  return numbers;
 }
 
 std::vector<double> Program::metric_sums() const {

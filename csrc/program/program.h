@@ -58,8 +58,9 @@ struct ProgramOptions {
   std::vector<MetricSpec> metrics;
   uint64_t seed = 0;
   Precision precision = Precision::strict;
-  bool apply = false;     // no more than an update, from the gradients that Parameters has
-  bool describe = false;  // only asked for its numbers: allocates nothing and cannot run
+  int64_t measure_every = 0;  // steps; 0: gradients, updates and activations are not measured
+  bool apply = false;         // no more than an update, from the gradients that Parameters has
+  bool describe = false;      // only asked for its numbers: allocates nothing and cannot run
 };
 
 // The arrays a run reads; their shapes and labels have been checked. They lie on the host, or, where
@@ -110,6 +111,14 @@ struct RunHooks {
   std::function<void()> interrupt;
 };
 
+// What is measured of a layer: its place in the memory of measures, and how many numbers it has there.
+struct Measure {
+  enum class Kind { gradient, alive, outside };
+  std::string layer;
+  Kind kind;
+  int64_t place, count;
+};
+
 struct MemoryUse {
   int64_t parameters, gradients, optimizer, activations, workspace;  // bytes
 };
@@ -132,6 +141,9 @@ class Program {
   const RunResult& last() const { return last_; }
   void forget_last() { last_ = {}; }
   size_t metric_sums_size() const { return static_cast<size_t>(metric_memory_.elements()); }
+  // What was measured since the last run began: see the kernels for the numbers of each kind.
+  const std::vector<Measure>& measures() const { return measures_; }
+  std::vector<double> measured() const;
   const ProgramOptions& options() const { return options_; }
   const std::shared_ptr<Parameters>& parameters() const { return parameters_; }
   const Shape& input_shape() const { return input_shape_; }
@@ -189,6 +201,10 @@ class Program {
   List train_list_, evaluate_list_, predict_list_;
   // What the forward pass changes of the parameters: the running statistics of batch norms.
   std::vector<std::pair<void*, size_t>> statistics_;
+  std::vector<Measure> measures_;
+  int64_t measured_numbers_ = 0;
+  Tensor measured_memory_, measured_parts_, measured_sums_;
+  std::deque<void*> measured_cells_;
   std::vector<int64_t> metric_sizes_;
   Tensor metric_memory_;  // raw sums, one after the other
   std::deque<void*> metric_cells_;

@@ -127,6 +127,11 @@ class Model(Layer):
         )
 
     @property
+    def diagnostics(self) -> list[dict[str, dict[str, float]]]:
+        """What the `Diagnostics` callback had measured, of each epoch of the last run: by layer, by quantity."""
+        return self._learner.state.diagnostics
+
+    @property
     def stop_training(self) -> bool:
         """Set by a callback, ends `fit` after the current epoch or, from a hook of batches, step."""
         return self._learner.state.stop_training

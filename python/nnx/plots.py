@@ -68,6 +68,68 @@ def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) ->
     ax.spines[["top", "right"]].set_visible(False)
 
 
+_QUANTITIES = {
+    "gradient_norm": "Gradient norm, logarithmic",
+    "update_ratio": "Update over weights, logarithmic",
+    "dead": "Share of dead ReLUs",
+    "saturated": "Share of saturated units",
+}
+
+
+def diagnostics(
+    history: History | dict[str, dict[str, list[float]]], ax: Any = None, quantity: str = "gradient_norm"
+) -> Any:
+    """What the `Diagnostics` callback measured, over epochs, a line for each layer.
+
+    Args:
+        history: what `fit` returned, or its `diagnostics`.
+        ax: matplotlib axes for `quantity` alone; None makes a figure with a panel for each quantity there is.
+        quantity: "gradient_norm", "update_ratio", "dead" or "saturated".
+
+    Returns:
+        The axes; for `ax=None` an array of them.
+
+    Raises:
+        ValueError: where nothing was measured.
+    """
+    layers = history if isinstance(history, dict) else history.diagnostics
+    found = [name for name in _QUANTITIES if any(name in values for values in layers.values())]
+    wanted = found if ax is None else [name for name in found if name == quantity]
+    if not wanted:
+        raise ValueError(
+            "diagnostics: nothing was measured: give fit callbacks=[nnx.callbacks.Diagnostics()]"
+        )
+    if ax is not None:
+        _layer_curves(ax, layers, quantity)
+        return ax
+    axes = new_figure((4.8 * len(wanted), _HEIGHT)).subplots(1, len(wanted), squeeze=False)[0]
+    for panel, name in zip(axes, wanted, strict=True):
+        _layer_curves(panel, layers, name)
+    return axes
+
+
+def _layer_curves(ax: Any, layers: dict[str, dict[str, list[float]]], quantity: str) -> None:
+    there = {layer: values[quantity] for layer, values in layers.items() if quantity in values}
+    for number, (layer, series) in enumerate(there.items()):
+        shade = 0.85 * number / max(1, len(there) - 1)  # from the first layer, dark, to the last
+        color = (0.12 + 0.7 * shade, 0.37 + 0.2 * shade, 0.66 - 0.5 * shade)
+        epochs = np.arange(1, len(series) + 1)
+        ax.plot(
+            epochs, series, color=color, label=layer, linewidth=2, marker="o" if len(series) <= 12 else None
+        )
+    if quantity in ("gradient_norm", "update_ratio"):
+        if any(value > 0 for series in there.values() for value in series):
+            ax.set_yscale("log")
+    else:
+        ax.set_ylim(-0.03, 1.03)
+    ax.set_title(_QUANTITIES[quantity], loc="left")
+    ax.set_xlabel("Epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
 def learning_rates(result: LearningRates, ax: Any = None) -> Any:
     """The loss over a learning rate that grows; see `nnx.lr_finder`.
 

@@ -3,6 +3,7 @@
 from nnx.callbacks.base import Callback
 from nnx.callbacks.callback_list import CallbackList
 from nnx.callbacks.csv_logger import CSVLogger
+from nnx.callbacks.diagnostics import Diagnostics
 from nnx.callbacks.early_stopping import EarlyStopping
 from nnx.callbacks.history import History
 from nnx.callbacks.lambda_callback import LambdaCallback
@@ -17,6 +18,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "CallbackList",
+    "Diagnostics",
     "EarlyStopping",
     "History",
     "LambdaCallback",

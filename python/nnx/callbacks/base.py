@@ -21,6 +21,7 @@ class Callback:
 
     model: Model
     params: dict[str, Any]
+    measure_every: int | None = None  # steps; for callbacks that read `model.diagnostics`
     after_others: bool = False  # whether its hooks are called after those of all others
 
     def wants_batches(self) -> bool:

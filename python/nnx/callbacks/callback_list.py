@@ -36,6 +36,11 @@ class CallbackList:
         """Whether a callback has code of its own for one of these hooks."""
         return any(_needs(callback, hook) for callback in self.callbacks for hook in hooks)
 
+    def measure_every(self) -> int:
+        """At every how many steps gradients and activations are to be measured; 0: at none."""
+        wanted = [c.measure_every for c in self.callbacks if c.measure_every is not None]
+        return min(wanted, default=0)
+
     def states(self) -> list[dict[str, Any]]:
         """The callbacks' classes and what they would have to know to go on."""
         return [

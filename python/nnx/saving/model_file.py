@@ -17,6 +17,7 @@ from nnx.saving import container, snapshot
 from nnx.saving.container import Contents, FileError
 from nnx.saving.snapshot import Snapshot
 from nnx.training.learner import Learner
+from nnx.training.measurements import Measurements
 from nnx.training.state import Record, RunState
 from nnx.training.totals import Totals
 
@@ -83,6 +84,8 @@ def _about_run(run: RunState, encoder: Encoder) -> dict[str, Any]:
         "single_steps": run.single_steps,
         "stop_training": run.stop_training,
         "totals": {field.name: getattr(totals, field.name) for field in fields(totals)},
+        "measurements": run.measurements.state(),
+        "diagnostics": run.diagnostics,
         "history": [[epoch, logs] for epoch, logs in run.history],
         "record": record and {field.name: getattr(record, field.name) for field in fields(record)},
         "callbacks": run.callbacks,
@@ -202,6 +205,7 @@ def _compiled(about: dict[str, Any], decoder: Decoder) -> dict[str, Any]:
 def _run(about: dict[str, Any], decoder: Decoder) -> RunState:
     values = {key: decoder.value(value) for key, value in about.items()}
     values["totals"] = Totals(**values["totals"])
+    values["measurements"] = Measurements(**values.get("measurements", {}))
     values["history"] = [(int(epoch), logs) for epoch, logs in values["history"]]
     values["record"] = None if values["record"] is None else Record(**values["record"])
     return RunState(**values)

@@ -66,6 +66,7 @@ class Run:
         self.epochs, self.record = self._span()
         self.orders: Orders | None = None
         self._warned = False
+        self.measure_every = 0
 
     def _span(self) -> tuple[range, Record]:
         """The epochs to train, and what the run is to be known by."""
@@ -121,6 +122,7 @@ class Run:
             if isinstance(arrays, Arrays):
                 arrays.move(learner.device, learner.dtype)
         state, resumed = learner.state, self.plan.resume
+        self.measure_every = hooks.measure_every()
         look = functools.partial(self._look, hooks)
         if resumed:
             state.record = self.record
@@ -149,6 +151,8 @@ class Run:
                     result = evaluate_source(learner, self.held_out, self.plan.batch_size, hooks)
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 logs["learning_rate"] = rate
+                if self.measure_every:
+                    state.diagnostics.append(state.measurements.by_layer())
                 state.end_epoch()
                 state.history.append((epoch, logs))
                 hooks.call("on_epoch_end", epoch, logs)
@@ -228,8 +232,9 @@ class Run:
             return self._logs(part, epoch)
         batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
         traced = learner.graph(part.x.shape[1:])
-        program = learner.program("train", traced, batch, part.kind)
+        program = learner.program("train", traced, batch, part.kind, self.measure_every)
         what = learner.setting(traced, part.kind)
+        measured = state.measurements
         steps = math.ceil(samples / batch)
         rates = optimizer.rates(steps, epoch)
         if reporter.per_step:  # they may be changed on the way
@@ -239,6 +244,8 @@ class Run:
         def progress(steps_done: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
             nonlocal known
             state.totals = so_far = before.gone_on(samples, steps_done, loss_sum, counts)
+            if self.measure_every and reporter.per_step:  # somebody may save the model
+                state.measurements = measured.plus(program.measured())
             rate = float(rates[min(steps_done, len(rates)) - 1])
             reporter.report(
                 so_far.steps,
@@ -271,6 +278,8 @@ class Run:
                 state.totals = before.gone_on(
                     last["samples"], last["steps"], last["loss_sum"], last["metrics"]
                 )
+                if self.measure_every:
+                    state.measurements = measured.plus(program.measured())
         self._warn(result["nonfinite"])
         rate = float(rates[min(result["steps"], len(rates)) - 1])
         return {**state.totals.logs(metrics, what), "learning_rate": rate}

@@ -121,7 +121,12 @@ class Learner:
         return self.programs.get("apply", traced, 1, optimizer=self.optimizer.spec(), apply=True)
 
     def program(
-        self, role: Literal["train", "evaluate", "gradients"], traced: Traced, batch: int, kind: TargetKind
+        self,
+        role: Literal["train", "evaluate", "gradients"],
+        traced: Traced,
+        batch: int,
+        kind: TargetKind,
+        measure_every: int = 0,
     ) -> _core.Program:
         """The program that trains the model, evaluates it, or stops at the gradients, on targets of this kind."""
         assert self.loss is not None
@@ -137,6 +142,7 @@ class Learner:
             metrics=[] if role == "gradients" else metric_specs(self.metrics, self.setting(traced, kind)),
             seed=self.state.seed or 0,
             precision=self.products,
+            measure_every=measure_every,
         )
 
     def _warn_about_step(self, traced: Traced) -> None:

@@ -20,6 +20,9 @@ class Hooks(Protocol):
     def call(self, hook: str, *arguments: Any) -> None:
         """Calls a hook of every callback, in order."""
 
+    def measure_every(self) -> int:
+        """At every how many steps gradients and activations are to be measured; 0: at none."""
+
     def states(self) -> list[dict[str, Any]]:
         """What the callbacks would have to know to go on."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnx import seeds
+from nnx.training.measurements import Measurements
 from nnx.training.totals import Totals
 
 
@@ -36,6 +37,8 @@ class RunState:
     history: list[tuple[int, dict[str, Any]]] = field(
         default_factory=list
     )  # epochs and their logs, of this run
+    measurements: Measurements = field(default_factory=Measurements)  # of the epoch going on
+    diagnostics: list[dict[str, dict[str, float]]] = field(default_factory=list)  # of the epochs of this run
     stop_training: bool = False
     running: bool = False  # within a `fit`
     record: Record | None = None  # of the last run
@@ -56,7 +59,7 @@ class RunState:
         """A run begins."""
         self.stop_training, self.running = False, True
         self.record, self.look = record, look
-        self.history, self.callbacks = [], []
+        self.history, self.callbacks, self.diagnostics = [], [], []
 
     def resume(self, look: Callable[[], None]) -> None:
         """A run goes on."""
@@ -78,12 +81,12 @@ class RunState:
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins."""
         self.epoch, self.single_steps = epoch, 0
-        self.totals = Totals()
+        self.totals, self.measurements = Totals(), Measurements()
 
     def end_epoch(self) -> None:
         """The epoch is finished."""
         self.epoch, self.single_steps = self.epoch + 1, 0
-        self.totals = Totals()
+        self.totals, self.measurements = Totals(), Measurements()
 
     def count_step(self) -> None:
         """A step was taken outside `fit`: so many make an epoch."""

@@ -71,7 +71,7 @@ def test_reports_have_the_penalty_in_them(rng):
         rows = slice(begin, begin + 3)
         loss, gradients = plain.gradients(x[rows], t[rows])
         w = plain.get_weights()[0]
-        by_hand.append(((loss + penalty(w, 0.0, 0.01)) * len(x[rows])))
+        by_hand.append((loss + penalty(w, 0.0, 0.01)) * len(x[rows]))
         gradients["dense.kernel"] += slope(w, 0.0, 0.01)
         plain.apply_gradients(gradients)
     assert logs["loss"][0] == pytest.approx(sum(by_hand) / 8, rel=1e-12)

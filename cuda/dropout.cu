@@ -9,7 +9,21 @@ struct Words {
   uint64_t seed;
   uint32_t layer;
   Live<uint64_t> step;  // value + *at, unlike elsewhere
+  const int64_t* row;
+  int64_t row_elements;
   __device__ uint64_t step_now() const { return step.value + (step.at != nullptr ? *step.at : 0); }
+  // Those of the elements from i on, i a multiple of 4; `first`: the place of element 0 in the mask.
+  __device__ PhiloxCounter at(int64_t i, int64_t first, uint64_t now) const {
+    const auto block = static_cast<uint64_t>(first + i) / 4;
+    PhiloxCounter words = philox_block(block, seed, layer, now);
+    const int within = static_cast<int>(first % 4);
+    if (within == 0) return words;
+    const PhiloxCounter here = words, next = philox_block(block + 1, seed, layer, now);
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+      words.word[k] = k + within < 4 ? here.word[(k + within) % 4] : next.word[(k + within) % 4];
+    return words;
+  }
 };
 
 // A word is kept where it reaches round(rate * 2^32), which has up to 33 bits.
@@ -26,8 +40,9 @@ __global__ void __launch_bounds__(kThreads)
     words_kernel(int64_t n, bool whole, Words words, Make make, Policy policy, T* y) {
   begin_kernel();
   const uint64_t step = words.step_now();
+  const int64_t first = words.row != nullptr ? *words.row * words.row_elements : 0;
   for (int64_t i = 4 * thread_of_grid(); i < n; i += 4 * threads_of_grid()) {
-    const PhiloxCounter block = philox_block(static_cast<uint64_t>(i) / 4, words.seed, words.layer, step);
+    const PhiloxCounter block = words.at(i, first, step);
     put_four(y + i, make(block.word, i, n - i, whole), n - i, whole, policy);
   }
 }
@@ -36,7 +51,7 @@ template <class T, class Make>
 static void from_words(Context& context, const char* name, int64_t n, bool whole, const DropoutKey& key,
                        const Make& make, Policy policy, T* y) {
   launch(context, name, words_kernel<T, Make>, dim3(blocks_for(n, 4 * kThreads)), dim3(kThreads), 0, n, whole,
-         Words{key.seed, key.layer, key.step}, make, policy, y);
+         Words{key.seed, key.layer, key.step, key.row, key.row_elements}, make, policy, y);
 }
 
 template <class T>

@@ -3,13 +3,9 @@
 
 #include "kernels/optimizer.h"
 #include "reduce.cuh"
+#include "rules.cuh"
 
 namespace nnx::cuda {
-
-__device__ __forceinline__ bool held_back(const StepState* guard) {
-  if (guard == nullptr) return false;
-  return guard->fault.found != 0 || (guard->watch != 0 && !is_finite(guard->loss));
-}
 
 __device__ __forceinline__ bool skips(Sampling sampling, const StepState* guard) {
   return *sampling.step % sampling.every != 0 || held_back(guard);

@@ -1,4 +1,5 @@
 #include "measures.cuh"
+#include "rules.cuh"
 #include "table.h"
 
 namespace nnx::cuda {
@@ -9,7 +10,7 @@ __global__ void __launch_bounds__(kThreads)
     sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {
   begin_kernel();
   if (held_back(rule.guard)) return;
-  const T rate = static_cast<T>(value_of(rule.learning_rate));
+  const T rate = static_cast<T>(rate_of(rule));
   const T scale = static_cast<T>(value_of(rule.gradient_scale));
   const T decay = static_cast<T>(rule.weight_decay);
   const T momentum = static_cast<T>(rule.momentum);
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(kThreads)
   auto& now = shared_storage<AdamStep<T>>();
   if (threadIdx.x == 0) {
     const double t = static_cast<double>(value_of(rule.step) + 1);
-    const double learning_rate = value_of(rule.learning_rate);
+    const double learning_rate = rate_of(rule);
     now.rate = static_cast<T>(learning_rate / (1.0 - pow(rule.beta1, t)));
     now.correction = static_cast<T>(1.0 / sqrt(1.0 - pow(rule.beta2, t)));
     now.decoupled = static_cast<T>(rule.decoupled ? learning_rate * rule.weight_decay : 0.0);
@@ -106,6 +107,26 @@ static void squared_norm(Context& context, int64_t n, const T* g, Policy policy,
   sum<1>(context, "squared_norm", n, AddSquares<T>{g, aligned(g)}, total_to(context, to, 1.0, policy));
 }
 
+template <class T>
+struct AddPenalty {
+  const T* w;
+  bool whole;
+  Penalty rule;
+  __device__ void operator()(int64_t i, int64_t count, double (&sums)[1]) const {
+    const Pack<T, 4> four = load_four(w + i, count, whole);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const double value = static_cast<double>(four.at[k]);
+      sums[0] += rule.l1 * fabs(value) + rule.l2 * (value * value);
+    }
+  }
+};
+
+template <class T>
+static void penalty(Context& context, int64_t n, const T* w, const Penalty& rule, Policy policy, double* to) {
+  sum<1>(context, "penalty", n, AddPenalty<T>{w, aligned(w), rule}, total_to(context, to, 1.0, policy));
+}
+
 __global__ void clip_scale_kernel(const double* sum, double clip_norm, double* scale) {
   begin_kernel();
   const double norm = sqrt(*sum);
@@ -133,15 +154,39 @@ static void end_step(Context& context, int64_t rows, const double* rates, int64_
   launch(context, "end_step", end_step_kernel, dim3(1), dim3(1), 0, rows, rates, count, state);
 }
 
+__global__ void end_part_kernel(int64_t rows, bool last, StepState* state) {
+  begin_kernel();
+  state->loss_of_parts += state->loss;
+  state->row += rows;
+  state->start += rows;
+  if (!last) return;
+  state->loss = state->loss_of_parts;
+  state->start -= state->row;
+  state->loss_of_parts = 0.0;
+  state->row = 0;
+}
+
+static void end_part(Context& context, int64_t rows, bool last, StepState* state) {
+  launch(context, "end_part", end_part_kernel, dim3(1), dim3(1), 0, rows, last, state);
+}
+
 template <class T>
 void fill(kernels::OptimizerKernels<T>& table) {
   table.sgd = sgd<T>;
   table.adam = adam<T>;
+  table.rmsprop = rmsprop<T>;
+  table.adagrad = adagrad<T>;
+  table.lion = lion<T>;
+  table.average = average<T>;
+  table.clip = clip<T>;
+  table.penalty = penalty<T>;
+  table.penalty_gradient = penalty_gradient<T>;
   table.squared_norm = squared_norm<T>;
   table.clip_scale = clip_scale;
   table.keep = keep<T>;
   table.measure = measure<T>;
   table.end_step = end_step;
+  table.end_part = end_part;
 }
 
 template void fill(kernels::OptimizerKernels<float>&);

@@ -27,6 +27,7 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
     "test_cuda.py",
 )
 PRODUCTS = "test_cuda_products.py"
+ACCUMULATION, OPTIMIZERS, REGULARIZERS = "test_accumulation.py", "test_optimizers.py", "test_regularizers.py"
 CHAIN = "test_cuda_chain.py"
 
 CUDA_FAULTS = [
@@ -75,7 +76,7 @@ CUDA_FAULTS = [
     fault("counts.cuh", "p4.at[k] == p4.at[k] ? p4.at[k] > threshold : !is", "p4.at[k] > threshold", "a NaN is class 0", LOSS),
     fault("counts.cuh", "if (best == target && row[best] != row[best]) best = target == 0 ? 1 : 0;", "", "a NaN at the target is right", LOSS),
     fault("elementwise.cu", "label >= 0 && label < classes", "label < classes", "negative labels", "test_changed_labels.py"),
-    fault("optimizer.cu", "guard->fault.found != 0 || ", "", "an update after a fault of labels", "test_changed_labels.py"),
+    fault("rules.cuh", "guard->fault.found != 0 || ", "", "an update after a fault of labels", "test_changed_labels.py"),
     fault("counts.cuh", "if (k >= count) continue;", "", "elements beyond the last counted", LOSS),
     # Vectors of four
     fault("vector.cuh", "if (k < count) put(p + k, values.at[k], policy);", "put(p + k, values.at[k], policy);",
@@ -98,8 +99,9 @@ CUDA_FAULTS = [
     fault("pool2d.cu", "min(split(at, stride).quotient + 1, extent)};", "min(split(at, stride).quotient, extent)};", "last window forgotten"),
     fault("dropout.cu", "bool operator()(uint32_t word) const { return word >= threshold; }",
           "bool operator()(uint32_t word) const { return word > threshold; }", "a word at the threshold dropped"),
-    fault("dropout.cu", "philox_block(static_cast<uint64_t>(i) / 4, words.seed", "philox_block(static_cast<uint64_t>(i), words.seed",
-          "blocks numbered by element"),
+    fault("dropout.cu", "static_cast<uint64_t>(first + i) / 4;", "static_cast<uint64_t>(first + i);", "blocks numbered by element"),
+    fault("dropout.cu", "if (within == 0) return words;", "return words;", "masks of parts begin with a block", ACCUMULATION),
+    fault("dropout.cu", "next.word[(k + within) % 4]", "here.word[(k + within) % 4]", "the next block forgotten", ACCUMULATION),
     # Optimizers, steps
     fault("optimizer.cu", "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {\n  begin_kernel();\n  if (held_back(rule.guard)) return;",
           "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {", "an update by a loss that is not finite", MODELS),
@@ -110,6 +112,17 @@ CUDA_FAULTS = [
     fault("optimizer.cu", "  state->loss_sum += state->loss * static_cast<double>(rows);", "  state->loss_sum += state->loss;",
           "batches weighted alike", MODELS),
     fault("optimizer.cu", "++state->done;", "", "steps not counted", MODELS),
+    fault("optimizer.cu", "state->loss = state->loss_of_parts;", "", "the loss of a step that of its last part", ACCUMULATION),
+    fault("optimizer.cu", "state->start -= state->row;", "", "the rows of a step's parts counted twice", ACCUMULATION),
+    fault("optimizer.cu", "rule.l1 * fabs(value)", "rule.l1 * value", "l1 of the sum", OPTIMIZER, REGULARIZERS),
+    fault("rules.cuh", "if (spread < T(0)) spread = T(0);", "", "a negative variance", OPTIMIZER),
+    fault("rules.cuh", "at[3] = at[3] * momentum + gradient * rate / sqrt(spread + epsilon);",
+          "at[3] = at[3] * momentum + gradient * rate / (sqrt(spread) + epsilon);", "RMSprop's epsilon beside the root", OPTIMIZER, OPTIMIZERS),
+    fault("rules.cuh", "const T step = sign_of(at[1] * beta1", "const T step = sign_of(at[1] * beta2", "Lion's first beta forgotten", OPTIMIZER),
+    fault("rules.cuh", "value_of(rule.step) == 0 ? 0.0 : rule.momentum", "rule.momentum", "averages begin with zero", OPTIMIZER),
+    fault("rules.cuh", "at[0] > bound ? bound : at[0] < -bound ? -bound : at[0]", "at[0] > bound ? bound : at[0]", "clipped from above alone", OPTIMIZER),
+    fault("rules.cuh", "sign_of(value) * l1 + value * twice", "sign_of(value) * l1 + value * twice / T(2)", "half the slope of a square", OPTIMIZER, REGULARIZERS),
+    fault("rules.cuh", "value_of(rule.learning_rate) * rule.rate_factor", "value_of(rule.learning_rate)", "factors on the rate ignored", REGULARIZERS),
     # The matrix engine
     fault("gemm_simt.cuh", "copy_async_wait<kAhead - 1>();\n      sync_block();", "copy_async_wait<kAhead - 1>();",
           "a barrier removed between copying a slice and multiplying it", DENSE, CONV),

@@ -28,6 +28,8 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_determinism.py",
 )
 TRAINING, UPDATES = "test_training.py", "test_updates.py"
+OPTIMIZER, OPTIMIZERS = "ops/test_optimizer.py", "test_optimizers.py"
+REGULARIZERS, ACCUMULATION = "test_regularizers.py", "test_accumulation.py"
 POOLED = "test_pooled_convolutions.py"
 
 
@@ -203,7 +205,7 @@ FAULTS = [
     fault("philox_vector.h", "uint64_t{layer} << 16", "uint64_t{layer} << 15", "layer in the wrong bits", "ops/test_dropout.py"),
     fault("philox_vector.h", "(step >> 32 & 0xFFFFu)", "(step >> 33 & 0xFFFFu)", "high half of the step misplaced", "ops/test_dropout.py"),
     fault("dropout.cpp", "static_cast<T>(1.0 / (1.0 - key.rate))", "static_cast<T>(1.0 - key.rate)", "scaled the wrong way"),
-    fault("dropout.cpp", "static_cast<uint64_t>(i) / 4, key.seed", "static_cast<uint64_t>(i), key.seed", "elements taken for blocks"),
+    fault("dropout.cpp", "static_cast<uint64_t>(first + i) / 4, key.seed", "static_cast<uint64_t>(first + i), key.seed", "elements taken for blocks"),
     fault("norm.cpp", "put(dgamma + c, static_cast<T>(product * inverse), policy_parameters);",
           "put(dgamma + c, static_cast<T>(product), policy_parameters);", "gradient of gamma not scaled"),
     fault("norm.cpp", "applied.vector[3][c] = static_cast<T>(-scale * sum / count);", "applied.vector[3][c] = T(0);", "mean's part of the gradient dropped"),
@@ -223,6 +225,23 @@ FAULTS = [
           "uphill", "ops/test_optimizer.py"),
     fault("optimizer.cpp", "parameter - parameter * decoupled - step", "parameter - step", "decoupled decay dropped"),
     fault("optimizer.cpp", "static_cast<double>(value_of(rule.step) + 1)", "static_cast<double>(value_of(rule.step) + 2)", "Adam begins at the second step"),
+    fault("sgd.h", "return value_of(rule.learning_rate) * rule.rate_factor;", "return value_of(rule.learning_rate);", "factors on the rate ignored", REGULARIZERS),
+    fault("rules.h", "spread = select<T>(variance < 0, Vec<T>{}, variance);", "spread = variance;", "a negative variance", OPTIMIZER),
+    fault("rules.h", "gradient * rate / square_root(spread + epsilon);", "gradient * rate / (square_root(spread) + epsilon);",
+          "RMSprop's epsilon beside the root", OPTIMIZER, OPTIMIZERS),
+    fault("rules.h", "load_some(sum + i, lanes) + gradient * gradient;", "load_some(sum + i, lanes) * 0 + gradient * gradient;",
+          "Adagrad forgets", OPTIMIZER, OPTIMIZERS),
+    fault("rules.h", "sign_of<T>(before * beta1 + gradient * rest1)", "sign_of<T>(before * beta2 + gradient * rest2)",
+          "Lion's first beta forgotten", OPTIMIZER, OPTIMIZERS),
+    fault("rules.h", "parameter - parameter * decay - step * rate", "parameter - step * rate", "Lion's decay dropped", OPTIMIZER, OPTIMIZERS),
+    fault("optimizer.cpp", "value_of(rule.step) == 0 ? 0.0 : rule.momentum", "rule.momentum", "averages begin with zero", OPTIMIZER),
+    fault("optimizer.cpp", "select<T>(v > high, high, select<T>(v < low, low, v))", "select<T>(v > high, high, v)", "clipped from above alone", OPTIMIZER),
+    fault("optimizer.cpp", "add_to(sizes, widen<T>(absolute<T>(v)));", "add_to(sizes, widen<T>(v));", "l1 of the sum", OPTIMIZER, REGULARIZERS),
+    fault("optimizer.cpp", "static_cast<T>(2.0 * rule.l2)", "static_cast<T>(rule.l2)", "half the slope of a square", OPTIMIZER, REGULARIZERS),
+    fault("optimizer.cpp", "state->loss = state->loss_of_parts;", "", "the loss of a step that of its last part", ACCUMULATION),
+    fault("dropout.cpp", "static_cast<const uint32_t*>(words) + within", "static_cast<const uint32_t*>(words)", "masks of parts begin with a block",
+          ACCUMULATION),
+    fault("dropout.cpp", "*key.row * key.row_elements : 0", "0 : 0", "every part has the first part's mask", ACCUMULATION),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),
     fault("elementwise.cpp", "return load_some(x + i, lanes) * by;", "return load_some(x + i, lanes) * (by + 1);", "wrong factor", GRADIENTS),
     fault("gather.h", "label >= 0 && label < classes", "label >= 0 && label <= classes", "a label too many", ("test_changed_labels.py",)),

@@ -38,7 +38,24 @@ def fault(path, text, wrong, what, *tests):
     return Fault(path, text, wrong, what, tests)
 
 
+OPTIMIZERS, REGULARIZERS, ACCUMULATION = "test_optimizers.py", "test_regularizers.py", "test_accumulation.py"
+
+
 FAULTS = [
+    # Optimizers, regularizers, steps of several batches
+    fault("training/learner.py", "self.optimizer.ema > 0 and self.optimizer.iterations > 0", "self.optimizer.ema > 1",
+          "evaluation by the weights instead of their averages", OPTIMIZERS),
+    fault("training/learner.py", "self.optimizer.ema > 0 and self.optimizer.iterations > 0", "self.optimizer.ema > 0",
+          "averages before there are any", OPTIMIZERS),
+    fault("graph/weight.py", 'self._store.set(self._index, array, "average")', "pass", "averages outlive the weights they are of", OPTIMIZERS),
+    fault("graph/store.py", "store.begin_as(before)", "pass", "Adagrad's sums begin with zero where training begins later", OPTIMIZERS),
+    fault("graph/specs.py", "factor *= layer.learning_rate_multiplier", "factor = layer.learning_rate_multiplier", "the layers around ignored", REGULARIZERS),
+    fault("regularizers.py", "        changes.note()\n", "", "a regularizer that is changed goes unnoticed", REGULARIZERS),
+    fault("training/sources.py", "np.ones(part.samples, np.float32) if part.weight is None else part.weight", "np.ones(part.samples, np.float32)",
+          "weights of joined batches dropped", ACCUMULATION),
+    fault("training/fit.py", "math.ceil(samples / (batch * self.plan.accumulate))", "math.ceil(samples / batch)", "rates for batches instead of steps",
+          ACCUMULATION),
+    fault("training/fit.py", '"accumulate": self.accumulate,', "", "resumed with another number of batches to a step", ACCUMULATION),
     # Clocks
     fault("training/state.py", "self.epoch, self.single_steps = self.epoch + 1, 0\n", "self.epoch, self.single_steps = self.epoch, 0\n",
           "an epoch that ends is not counted", CLOCKS),

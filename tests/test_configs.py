@@ -7,7 +7,7 @@ import math
 import nnx
 import numpy as np
 import pytest
-from nnx import initializers, losses, metrics, optimizers, schedules
+from nnx import initializers, losses, metrics, optimizers, regularizers, schedules
 
 EXAMPLES = [
     nnx.Dense(10, "softmax", use_bias=False, name="out"),
@@ -32,6 +32,14 @@ EXAMPLES = [
     optimizers.SGD(schedules.Warmup(schedules.StepDecay(0.1, every=3), 10)),
     optimizers.Adam(beta1=0.8, epsilon=1e-8),
     optimizers.AdamW(1e-4),
+    optimizers.RMSprop(0.01, 0.8, 0.5, 1e-6, True, 0.1, 1.0, 0.5, 0.99),
+    optimizers.Adagrad(0.1, 0.2, clip_value=0.1),
+    optimizers.Lion(beta2=0.9, ema=0.5),
+    regularizers.L1(0.1),
+    regularizers.L2(0.2),
+    regularizers.L1L2(0.1, 0.2),
+    nnx.Dense(2, kernel_regularizer="l2", bias_regularizer=regularizers.L1(0.1)),
+    nnx.Conv2D(2, 3, kernel_regularizer=regularizers.L1L2(0.1, 0.2)),
     losses.Huber(2.0, reduction="sum"),
     losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1),
     losses.CategoricalCrossentropy(label_smoothing=0.1),
@@ -68,7 +76,7 @@ def test_made_anew_from_its_config(item):
 
 def test_every_public_class_with_arguments_is_tried():
     tried = {type(item) for item in EXAMPLES}
-    rooms = (nnx.layers, optimizers, schedules)
+    rooms = (nnx.layers, optimizers, regularizers, schedules)
     classes = {
         item
         for room in rooms
@@ -77,7 +85,7 @@ def test_every_public_class_with_arguments_is_tried():
         and hasattr(item, "get_config")
         and item.__module__.startswith(room.__name__)
     }
-    bases = {nnx.Layer, optimizers.Optimizer, schedules.Schedule}
+    bases = {nnx.Layer, optimizers.Optimizer, regularizers.Regularizer, schedules.Schedule}
     bare = {item for item in classes if set(inspect.signature(item).parameters) <= {"name"}}
     assert {item.__name__ for item in classes - tried - bases - bare} == set()
 

@@ -14,7 +14,7 @@ FLOORS = (
     "_types _checks seeds",
     "_config",
     "graph initializers schedules cuda plots data",
-    "ops optimizers",
+    "ops optimizers regularizers",
     "layers losses metrics datasets",
     "training",
     "callbacks",

@@ -63,11 +63,11 @@ Specification describe(const Graph& graph, int id) {
 }
 
 Slot read_slot(const std::string& name) {
-  if (name == "value") return Slot::value;
-  if (name == "gradient") return Slot::gradient;
-  if (name == "state0") return Slot::state0;
-  if (name == "state1") return Slot::state1;
-  bad_value("parameters", "slot", "'value', 'gradient', 'state0' or 'state1'", "'" + name + "'");
+  for (int slot = 0; slot < program::kSlots; ++slot) {
+    if (name == program::name_of(static_cast<Slot>(slot))) return static_cast<Slot>(slot);
+  }
+  bad_value("parameters", "slot", "'value', 'gradient', 'state0', 'state1', 'state2' or 'average'",
+            "'" + name + "'");
 }
 
 // Where each parameter's values are already, if anywhere.
@@ -208,9 +208,11 @@ void add_parameters(py::module_& m) {
           py::arg("index"), py::arg("other"), py::arg("other_index"),
           "Whether a parameter's values lie where those of another are.")
       .def("get", &get_parameter, py::arg("index"), py::arg("slot") = "value",
-           "A copy. Slots: value, gradient, state0, state1.")
+           "A copy. Slots: value, gradient, state0, state1, state2, average.")
       .def("set", &set_parameter, py::arg("index"), py::arg("array"), py::arg("slot") = "value",
            "Copies an array of the parameter's shape in.")
+      .def("begin_as", &Parameters::begin_as, py::arg("other"),
+           "Slots that are made from now on begin with what those of `other` began with.")
       .def_property_readonly("names",
                              [](const Parameters& parameters) {
                                std::vector<std::string> names;
@@ -230,8 +232,9 @@ void add_parameters(py::module_& m) {
           "states",
           [](const Parameters& parameters) {
             std::vector<std::string> names;
-            if (parameters.has(Slot::state0)) names.emplace_back("state0");
-            if (parameters.has(Slot::state1)) names.emplace_back("state1");
+            for (const Slot slot : {Slot::state0, Slot::state1, Slot::state2, Slot::average}) {
+              if (parameters.has(slot)) names.emplace_back(program::name_of(slot));
+            }
             return names;
           },
           "The slots of the optimizer that are in use.")

@@ -5,9 +5,9 @@
 
 #include "bindings/arrays.h"
 #include "bindings/init.h"
+#include "bindings/specifications.h"
 #include "core/cuda_device.h"
 #include "core/error.h"
-#include "ops/loss.h"
 #include "program/feed.h"
 
 namespace nnx::bindings {
@@ -15,91 +15,11 @@ namespace {
 
 using program::Feed;
 using program::Graph;
-using program::LossSpec;
-using program::MetricKind;
-using program::MetricSpec;
-using program::OptimizerSpec;
 using program::Parameters;
 using program::Program;
 using program::ProgramOptions;
 using program::RunHooks;
 using program::RunResult;
-using program::Targets;
-
-// An entry of a specification; `fallback` where it is absent or None.
-template <class Value>
-Value entry(const Specification& specification, const char* key, Value fallback) {
-  const auto entries = specification.object.cast<py::dict>();
-  if (!entries.contains(key) || entries[key].is_none()) return fallback;
-  return entries[key].cast<Value>();
-}
-
-LossSpec read_loss(const Specification& specification) {
-  LossSpec loss;
-  const auto kind = entry<std::string>(specification, "kind", "");
-  loss.cross_entropy = kind == "softmax_cross_entropy";
-  if (!loss.cross_entropy) loss.pointwise = ops::parse_pointwise_loss("program", kind);
-  const auto targets = entry<std::string>(specification, "targets", "values");
-  if (targets != "labels" && targets != "one_hot" && targets != "values") {
-    bad_value("program", "targets", "'labels', 'one_hot' or 'values'", "'" + targets + "'");
-  }
-  loss.targets = targets == "labels"    ? Targets::labels
-                 : targets == "one_hot" ? Targets::one_hot
-                                        : Targets::values;
-  if (loss.targets == Targets::labels && !loss.cross_entropy) {
-    bad_value("program", "targets", "'values' for this loss", "'labels'");
-  }
-  loss.from_logits = entry(specification, "from_logits", true);
-  loss.delta = entry(specification, "delta", 1.0);
-  ops::check_delta("program", loss.delta);
-  loss.label_smoothing = entry(specification, "label_smoothing", 0.0);
-  ops::check_label_smoothing("program", loss.label_smoothing);
-  const auto reduction = entry<std::string>(specification, "reduction", "mean");
-  if (reduction != "mean" && reduction != "sum") {
-    bad_value("program", "reduction", "'mean' or 'sum'", "'" + reduction + "'");
-  }
-  loss.sum = reduction == "sum";
-  return loss;
-}
-
-OptimizerSpec read_optimizer(const Specification& specification) {
-  OptimizerSpec optimizer;
-  const auto kind = entry<std::string>(specification, "kind", "");
-  if (kind != "sgd" && kind != "adam" && kind != "adamw") {
-    bad_value("program", "optimizer", "'sgd', 'adam' or 'adamw'", "'" + kind + "'");
-  }
-  optimizer.adam = kind != "sgd";
-  optimizer.decoupled = kind == "adamw";
-  optimizer.momentum = entry(specification, "momentum", 0.0);
-  optimizer.nesterov = entry(specification, "nesterov", false);
-  optimizer.beta1 = entry(specification, "beta1", optimizer.beta1);
-  optimizer.beta2 = entry(specification, "beta2", optimizer.beta2);
-  optimizer.epsilon = entry(specification, "epsilon", optimizer.epsilon);
-  optimizer.weight_decay = entry(specification, "weight_decay", 0.0);
-  const double clip_norm = entry(specification, "clip_norm", -1.0);
-  if (clip_norm > 0.0) optimizer.clip_norm = clip_norm;
-  return optimizer;
-}
-
-MetricSpec read_metric(const Specification& specification) {
-  const auto kind = entry<std::string>(specification, "kind", "");
-  MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1),
-                    entry(specification, "threshold", 0.5)};
-  if (kind == "top_k") return metric;
-  if (kind == "binary") {
-    metric.kind = MetricKind::binary;
-  } else if (kind == "confusion") {
-    metric.kind = MetricKind::confusion;
-  } else if (kind == "binary_confusion") {
-    metric.kind = MetricKind::binary_confusion;
-  } else if (kind == "regression") {
-    metric.kind = MetricKind::regression;
-  } else {
-    bad_value("program", "metrics", "'top_k', 'binary', 'confusion', 'binary_confusion' or 'regression'",
-              "'" + kind + "'");
-  }
-  return metric;
-}
 
 Precision read_precision(const std::string& text, const Parameters& parameters) {
   if (text == "strict") return Precision::strict;
@@ -121,7 +41,9 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
                                       const std::optional<Specification>& optimizer,
                                       const std::vector<Specification>& metrics, uint64_t seed,
                                       const std::string& precision, int64_t measure_every, bool apply,
-                                      bool describe) {
+                                      bool describe,
+                                      const std::vector<std::tuple<double, double, double>>& parameter_specs,
+                                      int64_t accumulate, bool averaged) {
   ProgramOptions options;
   if (max_batch < 1) bad_value("program", "max_batch", "at least 1", max_batch);
   options.max_batch = max_batch;
@@ -131,10 +53,17 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
   options.measure_every = measure_every;
   options.apply = apply;
   options.describe = describe;
+  options.parameters = read_parameters(parameter_specs, *parameters);
+  options.accumulate = accumulate;
+  options.averaged = averaged;
   options.precision = read_precision(precision, *parameters);
   if (loss) options.loss = read_loss(*loss);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
   for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
+  if (accumulate < 1) bad_value("program", "accumulate", "at least 1", accumulate);
+  if (accumulate > 1 && (!training || apply || !optimizer)) {
+    bad_value("program", "accumulate", "1 where nothing is trained on batches", accumulate);
+  }
   if (apply && !(training && optimizer)) bad_value("program", "apply", "an optimizer to train with", "none");
   if (training && !apply && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
   return std::make_unique<Program>(graph, output, parameters, options);
@@ -324,8 +253,12 @@ void init_program(py::module_& m) {
            py::arg("optimizer") = py::none(), py::arg("metrics") = std::vector<Specification>{},
            py::arg("seed") = 0, py::arg("precision") = "strict", py::arg("measure_every") = 0,
            py::arg("apply") = false, py::arg("describe") = false,
+           py::arg("parameter_specs") = std::vector<std::tuple<double, double, double>>{},
+           py::arg("accumulate") = 1, py::arg("averaged") = false,
            "apply: no more than an update, from the gradients that the parameters have. describe: only asked "
-           "for its numbers; allocates nothing and cannot run.")
+           "for its numbers; allocates nothing and cannot run. parameter_specs: (l1, l2, factor on the "
+           "learning "
+           "rate) for each parameter. accumulate: batches to a step. averaged: computes with averages.")
       .def("train_epoch", &train_epoch, py::arg("x"), py::arg("y"), py::arg("sample_weight"),
            py::arg("order"), py::arg("batch_size"), py::arg("learning_rates"), py::arg("first_step"),
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,

@@ -12,11 +12,15 @@ constexpr int64_t kGrain = 8192;  // a multiple of kBatchWords
 template <class F>
 NNX_INLINE void for_words(Context& context, int64_t n, const DropoutKey& key, const F& body) {
   const uint64_t step = key.step.value + (key.step.at != nullptr ? *key.step.at : 0);
+  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
   for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
-    alignas(64) uint32_t words[kBatchWords];
-    for (int64_t i = begin; i < end; i += kBatchWords) {
-      philox_batch(static_cast<uint64_t>(i) / 4, key.seed, key.layer, step, words);
-      body(i, min_of(end - i, kBatchWords), static_cast<const uint32_t*>(words));
+    // Some more than a batch: of words that begin within a block whole vectors are read all the same.
+    alignas(64) uint32_t words[kBatchWords + kVectorBytes / 4] = {};
+    for (int64_t i = begin, count = 0; i < end; i += count) {
+      const int64_t within = (first + i) % 4;
+      philox_batch(static_cast<uint64_t>(first + i) / 4, key.seed, key.layer, step, words);
+      count = min_of(end - i, kBatchWords - within);
+      body(i, count, static_cast<const uint32_t*>(words) + within);
     }
   });
 }

@@ -2,13 +2,12 @@
 #include "cpu/measures.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
+#include "cpu/rules.h"
 #include "cpu/sgd.h"
 #include "cpu/vmath.h"
 #include "cpu/wide.h"
 
 namespace nnx::cpu::NNX_ISA {
-
-constexpr int64_t kGrain = 8192;
 
 template <class T>
 static void sgd(Context& context, int64_t n, T* p, const T* g, T* velocity, const SgdRule& rule) {
@@ -28,7 +27,7 @@ template <class T>
 static void adam(Context& context, int64_t n, T* p, const T* g, T* m, T* v, const AdamRule& rule) {
   if (held_back(rule.guard)) return;
   const double t = static_cast<double>(value_of(rule.step) + 1);
-  const double learning_rate = value_of(rule.learning_rate);
+  const double learning_rate = rate_of(rule);
   const T rate = static_cast<T>(learning_rate / (1.0 - __builtin_pow(rule.beta1, t)));
   const T correction = static_cast<T>(1.0 / __builtin_sqrt(1.0 - __builtin_pow(rule.beta2, t)));
   const T beta1 = static_cast<T>(rule.beta1), rest1 = static_cast<T>(1.0 - rule.beta1);
@@ -47,6 +46,56 @@ static void adam(Context& context, int64_t n, T* p, const T* g, T* m, T* v, cons
       store_some(v + i, second, lanes);
       const Vec<T> step = first * rate / (square_root(second) * correction + epsilon);
       store_some(p + i, parameter - parameter * decoupled - step, lanes);
+    });
+  });
+}
+
+template <class T>
+static void average(Context& context, int64_t n, const T* p, T* to, const AverageRule& rule) {
+  if (held_back(rule.guard)) return;
+  const double kept = value_of(rule.step) == 0 ? 0.0 : rule.momentum;
+  const T momentum = static_cast<T>(kept), rest = static_cast<T>(1.0 - kept);
+  for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+    for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
+      store_some(to + i, load_some(to + i, lanes) * momentum + load_some(p + i, lanes) * rest, lanes);
+    });
+  });
+}
+
+template <class T>
+static void clip(Context& context, int64_t n, double bound, T* g) {
+  const Vec<T> high = broadcast(static_cast<T>(bound)), low = -high;
+  for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+    for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
+      const Vec<T> v = load_some(g + i, lanes);
+      store_some(g + i, select<T>(v > high, high, select<T>(v < low, low, v)), lanes);
+    });
+  });
+}
+
+template <class T>
+static void penalty(Context& context, int64_t n, const T* w, const Penalty& rule, Policy policy,
+                    double* sum) {
+  const double total = sum_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+    Wide<T> sizes = wide_zero<T>(), squares = wide_zero<T>();
+    for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
+      const Vec<T> v = load_some(w + i, lanes);
+      const Wide<T> wide = widen<T>(v);
+      add_to(sizes, widen<T>(absolute<T>(v)));
+      add_product_to(squares, wide, wide);
+    });
+    return rule.l1 * sum_of_wide(sizes) + rule.l2 * sum_of_wide(squares);
+  });
+  put(sum, total, policy);
+}
+
+template <class T>
+static void penalty_gradient(Context& context, int64_t n, const T* w, const Penalty& rule, T* g) {
+  const T l1 = static_cast<T>(rule.l1), twice = static_cast<T>(2.0 * rule.l2);
+  for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
+    for_vectors<T>(begin, end, [&](int64_t i, int64_t lanes) {
+      const Vec<T> v = load_some(w + i, lanes);
+      store_some(g + i, load_some(g + i, lanes) + (sign_of<T>(v) * l1 + v * twice), lanes);
     });
   });
 }
@@ -84,14 +133,34 @@ static void end_step(Context&, int64_t rows, const double* rates, int64_t count,
 }
 
 template <class T>
+static void end_part(Context&, int64_t rows, bool last, StepState* state) {
+  state->loss_of_parts += state->loss;
+  state->row += rows;
+  state->start += rows;
+  if (!last) return;
+  state->loss = state->loss_of_parts;
+  state->start -= state->row;
+  state->loss_of_parts = 0.0;
+  state->row = 0;
+}
+
+template <class T>
 void fill(kernels::OptimizerKernels<T>& table) {
   table.sgd = sgd<T>;
   table.adam = adam<T>;
+  table.rmsprop = rmsprop<T>;
+  table.adagrad = adagrad<T>;
+  table.lion = lion<T>;
+  table.average = average<T>;
+  table.clip = clip<T>;
+  table.penalty = penalty<T>;
+  table.penalty_gradient = penalty_gradient<T>;
   table.squared_norm = squared_norm<T>;
   table.clip_scale = clip_scale<T>;
   table.keep = keep<T>;
   table.measure = measure<T>;
   table.end_step = end_step<T>;
+  table.end_part = end_part<T>;
 }
 
 template void fill(kernels::OptimizerKernels<float>&);

@@ -13,9 +13,11 @@ struct Sgd {
   T rate, scale, decay, momentum;
 };
 
+NNX_INLINE double rate_of(const UpdateRule& rule) { return value_of(rule.learning_rate) * rule.rate_factor; }
+
 template <class T>
 NNX_INLINE Sgd<T> sgd_of(const SgdRule& rule) {
-  return {static_cast<T>(value_of(rule.learning_rate)), static_cast<T>(value_of(rule.gradient_scale)),
+  return {static_cast<T>(rate_of(rule)), static_cast<T>(value_of(rule.gradient_scale)),
           static_cast<T>(rule.weight_decay), static_cast<T>(rule.momentum)};
 }
 

@@ -12,6 +12,9 @@ struct DropoutKey {
   uint32_t layer = 0;   // < 2^16
   Live<uint64_t> step;  // < 2^48
   double rate = 0.0;    // [0, 1)
+  // Where given, element 0 is not the mask's first but that of row *row, of row_elements each.
+  const int64_t* row = nullptr;
+  int64_t row_elements = 0;
 };
 
 namespace kernels {

@@ -27,6 +27,7 @@ void Compiler<T>::compile() {
   lower();
   if (training_) mark_gradients();
   count_flops();
+  emit_begin();
   emit_input();
   if (program_.options_.loss) {
     const Shape& shape = graph_.node(loss_node_).shape;
@@ -202,9 +203,15 @@ void Compiler<T>::lower_node(int id) {
 }
 
 template <class T>
+Ref<T> Compiler<T>::weight_ref(int parameter) {
+  const bool averaged = program_.options_.averaged && parameters_.entry(parameter).trainable;
+  return slot_ref(parameter, averaged ? Slot::average : Slot::value);
+}
+
+template <class T>
 Ref<T> Compiler<T>::parameter_ref(const Node& node, size_t input) {
   const int id = node.inputs[input];
-  return id < 0 ? Ref<T>{} : slot_ref(graph_.node(id).parameter, Slot::value);
+  return id < 0 ? Ref<T>{} : weight_ref(graph_.node(id).parameter);
 }
 
 template <class T>

@@ -53,7 +53,7 @@ void Compiler<T>::emit_elementwise_backward(const Op& op) {
             kernel(context, n * elements, dy, x, policy, dx);
           });
     case NodeKind::dropout: {
-      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_->step}, node.rate};
+      const DropoutKey key = dropout_key(node);
       return in_place(input, -1,
                       [=, kernel = table_.dropout.apply](Context& context, int64_t n, Policy policy, T* dx) {
                         kernel(context, n * elements, dy, key, policy, dx);

@@ -208,7 +208,7 @@ void Compiler<T>::emit_elementwise(const Op& op) {
         kernel(context, n * elements, x, y);
       });
     case NodeKind::dropout: {
-      const DropoutKey key{program_.options_.seed, node.layer, {0, &program_.state_->step}, node.rate};
+      const DropoutKey key = dropout_key(node);
       return append([=, kernel = table_.dropout.apply](Context& context, int64_t n) {
         kernel(context, n * elements, x, key, Policy::assign, y);
       });

@@ -54,6 +54,7 @@ void Compiler<T>::emit_targets() {
 template <class T>
 void Compiler<T>::emit_loss() {
   emit_loss_kernel();
+  emit_penalties();
   emit(Phase::watch, "loss", {},
        [program = &program_](Context& context, int64_t n) { program->watch_loss(context, n); });
 }
@@ -81,7 +82,7 @@ void Compiler<T>::emit_loss_kernel() {
     emit(Phase::loss, "loss", {input, weight_buffer_, target_buffer_, gradient},
          [=, smoothing = loss.label_smoothing, kernel = table_.loss.softmax_cross_entropy](Context& context,
                                                                                            int64_t n) {
-           const double scale = sum ? 1.0 : 1.0 / static_cast<double>(n * rows);
+           const double scale = sum ? 1.0 : 1.0 / static_cast<double>(program->rows_of_step(n) * rows);
            ClassTargets<T> targets;
            if (labels) {
              targets.labels = label_ref;
@@ -104,7 +105,7 @@ void Compiler<T>::emit_loss_kernel() {
   const Ref<T> targets = ref(target_buffer_);
   emit(Phase::loss, "loss", {input, weight_buffer_, target_buffer_, gradient},
        [=, delta = loss.delta, kernel = table_.loss.pointwise](Context& context, int64_t n) {
-         const double scale = sum ? 1.0 : 1.0 / static_cast<double>(n * counted);
+         const double scale = sum ? 1.0 : 1.0 / static_cast<double>(program->rows_of_step(n) * counted);
          kernel(context, kind, delta, n, elements, y, targets,
                 program->feed_.weight != nullptr ? static_cast<T*>(weight) : nullptr, scale,
                 {nullptr, &program->state_->loss, dy});

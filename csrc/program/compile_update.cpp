@@ -17,8 +17,7 @@ template <class T>
 void Compiler<T>::count_uses() {
   const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
   // A device without such kernels updates everything in one.
-  updates_at_once_ = optimizer && !optimizer->adam && !optimizer->clip_norm &&
-                     program_.options_.measure_every == 0 && table_.dense.update_weights != nullptr;
+  updates_at_once_ = optimizer && plain_descent() && table_.dense.update_weights != nullptr;
   updates_late_ =
       program_.flops_training_ * static_cast<double>(program_.options_.max_batch) > kLongStepFlops;
   uses_left_.assign(parameters_.entries().size(), 0);
@@ -27,6 +26,15 @@ void Compiler<T>::count_uses() {
   for (const Op& op : ops_) {
     for (int parameter : trained_by(op)) ++uses_left_[static_cast<size_t>(parameter)];
   }
+}
+
+template <class T>
+bool Compiler<T>::plain_descent() const {
+  const ProgramOptions& options = program_.options_;
+  const OptimizerSpec& optimizer = *options.optimizer;
+  return optimizer.kind == OptimizerKind::sgd && !optimizer.clip_norm && !optimizer.clip_value &&
+         optimizer.ema == 0.0 && options.parameters.empty() && options.accumulate == 1 &&
+         options.measure_every == 0;
 }
 
 template <class T>
@@ -53,7 +61,8 @@ template <class T>
 typename Compiler<T>::ParameterGradient Compiler<T>::contribute_parameter(const Node& node, size_t input) {
   const int parameter = graph_.node(node.inputs[input]).parameter;
   const auto index = static_cast<size_t>(parameter);
-  const Policy policy = parameter_seen_[index] ? Policy::accumulate : Policy::assign;
+  const bool adds = parameter_seen_[index] || program_.options_.accumulate > 1;
+  const Policy policy = adds ? Policy::accumulate : Policy::assign;
   parameter_seen_[index] = true;
   if (!updates_at_once_) return {slot_ref(parameter, Slot::gradient), -1, policy};
   int& buffer = gradients_[index];
@@ -143,15 +152,6 @@ void Compiler<T>::emit_parameter_update(int parameter) {
   updated_[static_cast<size_t>(parameter)] = true;
 }
 
-// body(values, place in the other slots, elements)
-template <class T>
-template <class F>
-void Compiler<T>::for_trainable_runs(const F& body) {
-  for (const ParameterRun& run : parameters_.trainable_runs()) {
-    if (run.elements > 0) body(static_cast<T*>(run.values), run.offset, run.elements);
-  }
-}
-
 template <class T>
 void Compiler<T>::emit_update() {
   const std::optional<OptimizerSpec>& optimizer = program_.options_.optimizer;
@@ -161,7 +161,6 @@ void Compiler<T>::emit_update() {
       if (parameters_.entry(parameter).trainable && !parameter_seen_[i]) emit_zero_gradient(parameter);
     }
   }
-  if (!optimizer) return;
   if (updates_at_once_) {
     for (size_t i = 0; i < updated_.size(); ++i) {
       const int parameter = static_cast<int>(i);
@@ -169,43 +168,8 @@ void Compiler<T>::emit_update() {
     }
     return;
   }
-  const auto cell = [&](Slot slot) -> Ref<T> {
-    if (program_.options_.describe) return {};
-    program_.parameter_cells_.push_back(parameters_.slot(slot).raw());
-    return {&program_.parameter_cells_.back()};
-  };
-  const Ref<T> g = cell(Slot::gradient);
-  program_.keeps_gradients_ = true;
-  StepState* const state = program_.state_;
-  SgdRule sgd = sgd_rule();
-  if (optimizer->clip_norm) {
-    sgd.gradient_scale.at = &state->gradient_scale;
-    emit(Phase::update, "optimizer", {},
-         [=, elements = parameters_.trainable_elements(), clip = *optimizer->clip_norm,
-          norm = table_.optimizer.squared_norm,
-          kernel = table_.optimizer.clip_scale](Context& context, int64_t) {
-           norm(context, elements, g, Policy::assign, &state->squared_norm);
-           kernel(context, &state->squared_norm, clip, &state->gradient_scale);
-         });
-  }
-  if (optimizer->adam) {
-    const AdamRule rule{sgd.learning_rate,  optimizer->beta1,        optimizer->beta2,
-                        optimizer->epsilon, optimizer->weight_decay, optimizer->decoupled,
-                        {0, &state->step},  sgd.gradient_scale,      state};
-    const Ref<T> m = cell(Slot::state0), v = cell(Slot::state1);
-    for_trainable_runs([&](T* p, int64_t at, int64_t count) {
-      emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.adam](Context& context, int64_t) {
-        kernel(context, count, p, g + at, m + at, v + at, rule);
-      });
-    });
-    return;
-  }
-  const Ref<T> velocity = optimizer->momentum != 0.0 ? cell(Slot::state0) : Ref<T>{};
-  for_trainable_runs([&](T* p, int64_t at, int64_t count) {
-    emit(Phase::update, "optimizer", {}, [=, kernel = table_.optimizer.sgd](Context& context, int64_t) {
-      kernel(context, count, p, g + at, velocity == nullptr ? nullptr : velocity + at, sgd);
-    });
-  });
+  if (!program_.options_.apply) emit_penalty_gradients();
+  if (optimizer) emit_kept_update();
 }
 
 template class Compiler<float>;

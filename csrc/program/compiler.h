@@ -83,6 +83,17 @@ class Compiler {
   void emit_loss_kernel();
   void emit_metrics();
 
+  DropoutKey dropout_key(const Node& node) const {
+    StepState* const state = program_.state_;
+    return {program_.options_.seed,
+            node.layer,
+            {0, &state->step},
+            node.rate,
+            // The mask of a part is that of its rows of the whole step.
+            program_.options_.accumulate > 1 ? &state->row : nullptr,
+            node.elements()};
+  }
+
   // Where a parameter's gradient goes. buffer: -1 outside the arena.
   struct ParameterGradient {
     Ref<T> ref;
@@ -121,6 +132,8 @@ class Compiler {
 
   // compile_update.cpp
   void count_uses();
+  // Gradient descent as it is, with none of what compile_kept_update.cpp adds to it.
+  bool plain_descent() const;
   // The parameters an op computes gradients of.
   std::vector<int> trained_by(const Op& op) const;
   Ref<T> slot_ref(int parameter, Slot slot);
@@ -138,9 +151,23 @@ class Compiler {
   // Of a parameter that no gradient reaches: others may have left something there.
   void emit_zero_gradient(int parameter);
   void emit_parameter_update(int parameter);
+  void emit_update();
+
+  // compile_kept_update.cpp
+  template <class F>
+  void for_penalties(const F& body);
+  void emit_penalties();
+  void emit_penalty_gradients();
+  void emit_begin();
+  // A slot's whole array.
+  Ref<T> whole_slot(Slot slot, double initial = 0.0);
+  void emit_clipping(Ref<T> gradient);
   template <class F>
   void for_trainable_runs(const F& body);
-  void emit_update();
+  template <class Rule, class F>
+  void emit_rule(Rule rule, const F& kernel);
+  void emit_kept_update();
+  void emit_averages();
 
   // Appends a step. `uses`: the buffers it reads or writes.
   template <class F>
@@ -173,6 +200,8 @@ class Compiler {
   Ref<T> ref(int buffer) const { return buffer < 0 ? Ref<T>{} : program_.memory_.ref<T>(buffer); }
   Ref<T> value_ref(int value) const { return ref(values_[static_cast<size_t>(value)].buffer); }
   Value& value(int id) { return values_[static_cast<size_t>(id)]; }
+  // A parameter as the forward pass reads it.
+  Ref<T> weight_ref(int parameter);
   // A parameter of a node, by its place among the node's inputs; empty for an absent bias.
   Ref<T> parameter_ref(const Node& node, size_t input);
   bool trains(const Node& node, size_t input) const;

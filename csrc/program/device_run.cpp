@@ -49,7 +49,8 @@ DeviceRun::DeviceRun(Program& program, const Program::List& list, int64_t batch_
                      const Schedule& schedule, const RunHooks& hooks, bool with_loss)
     : program_(program),
       list_(list),
-      batch_size_(batch_size),
+      part_size_(batch_size),
+      batch_size_(batch_size * program.options_.accumulate),
       schedule_(schedule),
       hooks_(hooks),
       with_loss_(with_loss),
@@ -250,7 +251,11 @@ void DeviceRun::write_state() {
 }
 
 void DeviceRun::launch(Context& context, int64_t rows) {
-  for (const Program::Step* step : list_) step->run(context, rows);
+  if (part_size_ != batch_size_) {
+    launch_parts(context, rows);
+  } else {
+    for (const Program::Step* step : list_) step->run(context, rows);
+  }
   const auto& end_step = program_.parameters_->dtype() == DType::float64
                              ? device_.table<double>().optimizer.end_step
                              : device_.table<float>().optimizer.end_step;
@@ -328,27 +333,6 @@ void DeviceRun::look() {
   if (hooks_.interval > 0.0) known().steps_to_look = steps_to_look_;
   if (ended_) return;
   if (hooks_.interval <= 0.0 || seconds(last_look_ - last_report_) >= hooks_.interval) report();
-}
-
-// The loss of the batch at state.start is not finite. No parameter has changed since the step before; `times`
-// steps have gone over the batch in vain. Names the layer, takes their counts out of the metrics, and goes on
-// unwatched.
-void DeviceRun::resume_after_halt(int64_t times) {
-  const int64_t rows = std::min(batch_size_, window_.rows - state_.start);
-  const auto run_step = [&](const Program::Step& step) {
-    device_.run(0.0, program_.workspace_.raw(), [&](Context& context) { step.run(context, rows); });
-  };
-  std::vector<double> before = program_.metric_sums();
-  for (const Program::Step* step : list_) {
-    if (step->phase <= Program::Phase::loss || step->phase == Program::Phase::metrics) run_step(*step);
-  }
-  const std::vector<double> after = program_.metric_sums();
-  for (size_t i = 0; i < before.size(); ++i) before[i] -= static_cast<double>(times) * (after[i] - before[i]);
-  device_.copy_from_host(program_.metric_memory_.raw(), before.data(), program_.metric_memory_.bytes());
-
-  program_.nonfinite_ = NonFinite{state_.step, program_.nonfinite_layer(run_step, rows)};
-  state_.watch = state_.halted = 0;
-  write_state();
 }
 
 void DeviceRun::update_result() {

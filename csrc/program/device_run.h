@@ -51,6 +51,10 @@ class DeviceRun {
   void enqueue(int64_t steps);
   void enqueue_step(int64_t rows);
   void launch(Context& context, int64_t rows);
+  void launch_parts(Context& context, int64_t rows);
+  // body(rows) with the state at the beginning of each part of a step of that many rows.
+  template <class F>
+  void at_parts(int64_t rows, const F& body);
   const std::shared_ptr<void>& graph(int64_t steps);
   void look();
   void resume_after_halt(int64_t times);
@@ -63,7 +67,7 @@ class DeviceRun {
 
   Program& program_;
   const Program::List& list_;
-  const int64_t batch_size_;
+  const int64_t part_size_, batch_size_;  // rows of a part of a step, and of a step
   const Schedule& schedule_;
   const RunHooks& hooks_;
   const bool with_loss_;

@@ -1,5 +1,8 @@
 #include "program/parameters.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/error.h"
 #include "core/size.h"
 
@@ -15,7 +18,18 @@ char* moved(void* data, int64_t elements, DType dtype) {
   return static_cast<char*>(data) + static_cast<size_t>(elements) * size_of(dtype);
 }
 
+template <class T>
+void fill_with(const Tensor& array, double value) {
+  const std::vector<T> values(static_cast<size_t>(array.elements()), static_cast<T>(value));
+  device_of(array.device()).copy_from_host(array.raw(), values.data(), array.bytes());
+}
+
 }  // namespace
+
+const char* name_of(Slot slot) {
+  static const char* const names[kSlots] = {"value", "gradient", "state0", "state1", "state2", "average"};
+  return names[static_cast<int>(slot)];
+}
 
 Parameters::Parameters(std::vector<ParameterEntry> entries, DType dtype, DeviceId device)
     : entries_(std::move(entries)), dtype_(dtype), device_(device) {
@@ -51,27 +65,45 @@ const ParameterEntry& Parameters::entry(int index) const {
   return entries_[static_cast<size_t>(index)];
 }
 
-std::vector<ParameterRun> Parameters::trainable_runs() const {
+std::vector<ParameterRun> Parameters::trainable_runs(const std::vector<double>& kinds) const {
   std::vector<ParameterRun> runs;
-  for (const ParameterEntry& entry : entries_) {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const ParameterEntry& entry = entries_[i];
     if (!entry.trainable) continue;
     const int64_t elements = padded(entry.shape.elements());
-    const bool follows = !runs.empty() &&
+    const double kind = kinds.empty() ? 1.0 : kinds[i];
+    const bool follows = !runs.empty() && runs.back().kind == kind &&
                          moved(runs.back().values, runs.back().elements, dtype_) == entry.value.raw() &&
                          runs.back().offset + runs.back().elements == entry.offset;
     if (follows) {
       runs.back().elements += elements;
     } else {
-      runs.push_back({entry.value.raw(), entry.offset, elements});
+      runs.push_back({entry.value.raw(), entry.offset, elements, kind});
     }
   }
   return runs;
 }
 
-Tensor& Parameters::slot(Slot slot) {
+Tensor& Parameters::slot(Slot slot, double initial) {
   Tensor& array = slots_[static_cast<int>(slot)];
-  if (!array.defined()) array = Tensor::zeros({trainable_elements_}, dtype_, device_);
+  double& begins = initial_[static_cast<int>(slot)];
+  if (initial != 0.0) begins = initial;
+  if (array.defined()) return array;
+  array = Tensor::zeros({trainable_elements_}, dtype_, device_);
+  if (begins != 0.0 && dtype_ == DType::float64) fill_with<double>(array, begins);
+  if (begins != 0.0 && dtype_ == DType::float32) fill_with<float>(array, begins);
+  if (slot == Slot::average) {
+    for (const ParameterEntry& entry : entries_) {
+      if (entry.trainable)
+        device_of(device_).copy(moved(array.raw(), entry.offset, dtype_), entry.value.raw(),
+                                entry.value.bytes());
+    }
+  }
   return array;
+}
+
+void Parameters::begin_as(const Parameters& other) {
+  std::copy(std::begin(other.initial_), std::end(other.initial_), std::begin(initial_));
 }
 
 Tensor Parameters::view(int index, Slot which) {

@@ -9,9 +9,12 @@
 
 namespace nnx::program {
 
-// state0, state1: the optimizer's (velocity, or Adam's two moments).
-enum class Slot { value, gradient, state0, state1 };
-inline constexpr int kSlots = 4;
+// state0 to state2: the optimizer's (a velocity, Adam's two moments, ...); average: of the values, over
+// steps.
+enum class Slot { value, gradient, state0, state1, state2, average };
+inline constexpr int kSlots = 6;
+
+const char* name_of(Slot slot);
 
 struct ParameterEntry {
   std::string name;
@@ -26,6 +29,7 @@ struct ParameterEntry {
 struct ParameterRun {
   void* values;
   int64_t offset, elements;
+  double kind;
 };
 
 class Parameters {
@@ -38,11 +42,14 @@ class Parameters {
   DeviceId device() const { return device_; }
   int64_t trainable_elements() const { return trainable_elements_; }
   int64_t elements() const { return elements_; }
-  // Those of all trainable parameters; a single one where no values are shared.
-  std::vector<ParameterRun> trainable_runs() const;
+  // Those of all trainable parameters; a single one where no values are shared and all are of one kind.
+  // `kinds`: by index, or empty, which is 1 for all.
+  std::vector<ParameterRun> trainable_runs(const std::vector<double>& kinds) const;
 
-  // The array of a slot other than values, zeros when first asked for: (trainable_elements).
-  Tensor& slot(Slot slot);
+  // The array of a slot other than values: (trainable_elements). When first asked for it is full of
+  // `initial`; averages begin with the values, a slot that `begin_as` knew with what it began with there.
+  Tensor& slot(Slot slot, double initial = 0.0);
+  void begin_as(const Parameters& other);
   bool has(Slot slot) const { return slots_[static_cast<int>(slot)].defined(); }
   // One parameter's part of a slot, sharing memory.
   Tensor view(int index, Slot slot);
@@ -53,6 +60,7 @@ class Parameters {
   DeviceId device_;
   int64_t trainable_elements_ = 0, elements_ = 0;
   Tensor slots_[kSlots];  // that of values: those that are not shared
+  double initial_[kSlots] = {};
 };
 
 }  // namespace nnx::program

@@ -65,10 +65,17 @@ Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Param
   }
   // A device that works behind the host watches the loss itself, see StepState.
   const Phase watch = device_of(parameters_->device()).asynchronous() ? Phase::loss : Phase::watch;
-  train_list_ = select({Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss, watch,
-                        Phase::metrics, Phase::backward, Phase::update});
-  evaluate_list_ = select(
-      {Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss, watch, Phase::metrics});
+  if (options_.accumulate == 1) {
+    train_list_ = select({Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss,
+                          Phase::penalty, watch, Phase::metrics, Phase::backward, Phase::update});
+  } else {
+    begin_list_ = select({Phase::begin});
+    train_list_ = select({Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss, watch,
+                          Phase::metrics, Phase::backward});
+    update_list_ = select({Phase::penalty, Phase::update});
+  }
+  evaluate_list_ = select({Phase::input, Phase::labels, Phase::forward, Phase::targets, Phase::loss,
+                           Phase::penalty, watch, Phase::metrics});
   predict_list_ = select({Phase::input, Phase::forward, Phase::output});
 }
 
@@ -85,9 +92,8 @@ Program::List Program::select(std::initializer_list<Phase> phases) const {
 MemoryUse Program::memory() const {
   const auto element = static_cast<int64_t>(size_of(parameters_->dtype()));
   const int64_t trainable = parameters_->trainable_elements() * element;
-  int64_t states = 0;
-  if (options_.optimizer)
-    states = options_.optimizer->adam ? 2 : (options_.optimizer->momentum != 0.0 ? 1 : 0);
+  const auto states =
+      options_.optimizer ? static_cast<int64_t>(options_.optimizer->slots().size()) : int64_t{0};
   return {parameters_->elements() * element, keeps_gradients_ ? trainable : 0, states * trainable,
           memory_.bytes(), workspace_bytes_};
 }
@@ -100,7 +106,8 @@ struct Program::Run {
         list(the_list),
         schedule(the_schedule),
         hooks(the_hooks),
-        batch_size(the_batch_size),
+        part_size(the_batch_size),
+        batch_size(the_batch_size * the_program.options_.accumulate),
         with_loss(has_loss),
         watched(is_watched) {}
 
@@ -108,7 +115,7 @@ struct Program::Run {
   const List& list;
   const Schedule& schedule;
   const RunHooks& hooks;
-  int64_t batch_size;
+  int64_t part_size, batch_size;  // rows of a part of a step, and of a step
   bool with_loss;
   bool watched;
 
@@ -129,7 +136,9 @@ struct Program::Run {
       ended = true;
       return;
     }
-    if (watched) copy_statistics(true);
+    state.row = 0;
+    state.loss_of_parts = 0.0;
+    if (watched || part_size != batch_size) copy_statistics(true);
     state.step = schedule.first_step + static_cast<uint64_t>(result.steps);
     if (schedule.count > 0) {
       state.learning_rate = schedule.learning_rates[std::min(result.steps, schedule.count - 1)];
@@ -213,24 +222,42 @@ struct Program::Run {
     stop(hooks.interrupt);
   }
 
-  void operator()(Context& context) {
-    for (begin_step(); !ended; begin_step()) {
-      bool writes = false;
-      for (const Step* step : list) {
-        writes = writes || step->phase == Phase::update;
-        if (watched && !writes) {
-          watch();
-          if (ended) {
-            copy_statistics(false);
-            return;
-          }
-        }
-        step->run(context, rows_now);
-        if (step->phase == Phase::labels && program.state_->fault.found != 0) {
-          stop([&] { program.refuse_label(program.state_->fault); });
-          return;
+  // False where the step is left undone.
+  bool run_steps(Context& context, const List& steps, int64_t rows) {
+    bool writes = false;
+    for (const Step* step : steps) {
+      writes = writes || step->phase == Phase::update;
+      if (watched && !writes) {
+        watch();
+        if (ended) {
+          copy_statistics(false);
+          return false;
         }
       }
+      step->run(context, rows);
+      if (step->phase == Phase::labels && program.state_->fault.found != 0) {
+        stop([&] { program.refuse_label(program.state_->fault); });
+        if (program.state_->row > 0) copy_statistics(false);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool run_parts(Context& context) {
+    program.step_rows_ = rows_now;
+    if (!run_steps(context, program.begin_list_, rows_now)) return false;
+    for (int64_t row = 0; row < rows_now; row += part_size) {
+      const int64_t rows = std::min(part_size, rows_now - row);
+      if (!run_steps(context, list, rows)) return false;
+      program.end_part(context, rows, row + rows == rows_now);
+    }
+    return run_steps(context, program.update_list_, rows_now);
+  }
+
+  void operator()(Context& context) {
+    for (begin_step(); !ended; begin_step()) {
+      if (!(part_size == batch_size ? run_steps(context, list, rows_now) : run_parts(context))) return;
       end_step();
     }
   }
@@ -263,7 +290,7 @@ RunResult Program::run(const List& list, const Feed& feed, int64_t batch_size, c
   if (device.asynchronous()) {
     return DeviceRun(*this, list, batch_size, schedule, hooks, with_loss).run();
   }
-  const double work = flops * static_cast<double>(std::min(batch_size, feed.rows));
+  const double work = flops * static_cast<double>(std::min(batch_size * options_.accumulate, feed.rows));
   // Threads are woken once, for all the steps: many pay for that sooner than one.
   const double steps = static_cast<double>(feed.rows) / static_cast<double>(batch_size);
   const double work_to_share = work * std::clamp(steps, 1.0, kMostStepsCounted);
@@ -302,6 +329,13 @@ RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks&
   return run(predict_list_, feed, batch_size, {}, hooks, false, flops_forward_);
 }
 
+void Program::end_part(Context& context, int64_t rows, bool last) {
+  const Device& device = device_of(parameters_->device());
+  const auto& end_part = parameters_->dtype() == DType::float64 ? device.table<double>().optimizer.end_part
+                                                                : device.table<float>().optimizer.end_part;
+  end_part(context, rows, last, state_);
+}
+
 void Program::refuse_label(const LabelFault& fault) const {
   bad_value(feed_.where, "y", detail::concatenate("labels in [0, ", classes_, ")"),
             detail::concatenate(fault.label, ", written there while the labels were in use"));
@@ -323,7 +357,8 @@ std::string Program::nonfinite_layer(const std::function<void(const Step&)>& run
   bool found = false;
   for (const Step& step : steps_) {
     if (step.phase == Phase::watch) break;
-    if (step.phase == Phase::output) continue;
+    if (step.phase == Phase::output || step.phase == Phase::begin) continue;
+    if (step.phase == Phase::penalty && options_.accumulate > 1) continue;
     run(step);
     const void* data = step.result;
     if (found || data == nullptr) continue;

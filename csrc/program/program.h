@@ -32,14 +32,30 @@ struct LossSpec {
   bool sum = false;  // reduction "sum" instead of "mean"
 };
 
+enum class OptimizerKind { sgd, adam, rmsprop, adagrad, lion };
+
 struct OptimizerSpec {
-  bool adam = false;
+  OptimizerKind kind = OptimizerKind::sgd;
   double momentum = 0.0;
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
   bool decoupled = false;
+  double rho = 0.9;
+  bool centered = false;
+  double initial_accumulator_value = 0.1;
   double weight_decay = 0.0;
-  std::optional<double> clip_norm;
+  std::optional<double> clip_norm, clip_value;
+  double ema = 0.0;  // momentum of the weights' averages; 0: none are kept
+
+  std::vector<Slot> slots() const;  // those it keeps beside values and gradients
+};
+
+// What a layer says of one of its weights.
+struct ParameterSpec {
+  Penalty penalty;
+  double rate_factor = 1.0;
+
+  bool penalized() const { return penalty.l1 != 0.0 || penalty.l2 != 0.0; }
 };
 
 enum class MetricKind { top_k, binary, confusion, binary_confusion, regression };
@@ -56,6 +72,9 @@ struct ProgramOptions {
   std::optional<LossSpec> loss;
   std::optional<OptimizerSpec> optimizer;
   std::vector<MetricSpec> metrics;
+  std::vector<ParameterSpec> parameters;  // by index; empty where no layer says anything
+  int64_t accumulate = 1;                 // batches to a step, its parts, whose gradients are added up
+  bool averaged = false;                  // computes with the averages of trained weights
   uint64_t seed = 0;
   Precision precision = Precision::strict;
   int64_t measure_every = 0;  // steps; 0: gradients, updates and activations are not measured
@@ -160,7 +179,21 @@ class Program {
   friend class Compiler;
   friend class DeviceRun;
 
-  enum class Phase { input, labels, forward, targets, loss, watch, metrics, output, backward, update };
+  // penalty: of the weights, in the loss. begin: where gradients of parts are to be added up.
+  enum class Phase {
+    begin,
+    input,
+    labels,
+    forward,
+    targets,
+    loss,
+    penalty,
+    watch,
+    metrics,
+    output,
+    backward,
+    update
+  };
 
   struct Step {
     std::string layer;
@@ -184,6 +217,9 @@ class Program {
   std::vector<double> metric_sums() const;  // of all metrics, one after the other
   std::vector<std::vector<double>> read_metrics() const;
   Live<int64_t> first_row() const { return {0, &state_->start}; }
+  // Rows of the step going on, of which `rows` are in the part going on.
+  int64_t rows_of_step(int64_t rows) const { return options_.accumulate > 1 ? step_rows_ : rows; }
+  void end_part(Context& context, int64_t rows, bool last);
 
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<Parameters> parameters_;
@@ -199,6 +235,8 @@ class Program {
   int64_t workspace_bytes_ = 0;
   std::vector<Step> steps_;
   List train_list_, evaluate_list_, predict_list_;
+  List begin_list_, update_list_;  // of a step in parts, before and after them; each part runs train_list_
+  int64_t step_rows_ = 0;          // of the step going on, in parts
   // What the forward pass changes of the parameters: the running statistics of batch norms.
   std::vector<std::pair<void*, size_t>> statistics_;
   std::vector<Measure> measures_;

@@ -21,6 +21,7 @@ from nnx import (
     models,
     ops,
     optimizers,
+    regularizers,
     schedules,
 )
 from nnx._config import register
@@ -53,7 +54,7 @@ from nnx.layers import (
 )
 from nnx.loading import load
 from nnx.model import Model
-from nnx.optimizers import SGD, Adam, AdamW
+from nnx.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
 from nnx.rate_finder import lr_finder
 from nnx.seeds import set_seed
 from nnx.sequential import Sequential
@@ -78,6 +79,7 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "Add",
@@ -93,10 +95,12 @@ __all__ = [
     "History",
     "Layer",
     "LeakyReLU",
+    "Lion",
     "LocalResponseNorm",
     "MaxPool2D",
     "Model",
     "Normalize",
+    "RMSprop",
     "ReLU",
     "Reshape",
     "Sequential",
@@ -123,6 +127,7 @@ __all__ = [
     "optimizers",
     "plots",
     "register",
+    "regularizers",
     "schedules",
     "set_num_threads",
     "set_seed",

@@ -266,6 +266,38 @@ def adam_update(
     weight_decay: float = 0.0,
     decoupled: bool = False,
 ) -> None: ...
+def rmsprop_update(
+    p: _Operand,
+    g: _Operand,
+    square: _Operand,
+    mean: _Operand | None,
+    velocity: _Operand | None,
+    learning_rate: float,
+    rho: float = 0.9,
+    momentum: float = 0.0,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> None: ...
+def adagrad_update(
+    p: _Operand,
+    g: _Operand,
+    sum: _Operand,
+    learning_rate: float,
+    epsilon: float = 1e-7,
+    weight_decay: float = 0.0,
+) -> None: ...
+def lion_update(
+    p: _Operand,
+    g: _Operand,
+    m: _Operand,
+    learning_rate: float,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
+) -> None: ...
+def average_update(average: _Operand, p: _Operand, step: int, momentum: float = 0.99) -> None: ...
+def clip_gradient(g: _Operand, clip_value: float) -> None: ...
+def penalty(w: _Operand, l1: float = 0.0, l2: float = 0.0, g: _Operand | None = None) -> float: ...
 def count_top_k(z: _Operand, targets: _Operand, k: int = 1) -> npt.NDArray[np.float64]: ...
 def count_binary(p: _Operand, t: _Operand, threshold: float = 0.5) -> npt.NDArray[np.float64]: ...
 def confusion(z: _Operand, targets: _Operand) -> npt.NDArray[np.float64]: ...
@@ -333,6 +365,7 @@ class Parameters:
     def same(self, index: int, other: Parameters, other_index: int) -> bool: ...
     def get(self, index: int, slot: str = "value") -> _Floats: ...
     def set(self, index: int, array: _Floats, slot: str = "value") -> None: ...
+    def begin_as(self, other: Parameters) -> None: ...
     @property
     def names(self) -> list[str]: ...
     @property
@@ -361,6 +394,9 @@ class Program:
         measure_every: int = 0,
         apply: bool = False,
         describe: bool = False,
+        parameter_specs: Sequence[tuple[float, float, float]] = ...,
+        accumulate: int = 1,
+        averaged: bool = False,
     ) -> None: ...
     def train_epoch(
         self,

@@ -207,6 +207,7 @@ class Model(Layer):
         initial_epoch: int | None = None,
         resume: bool = False,
         verbose: int | str = "auto",
+        accumulate: int = 1,
     ) -> History:
         """Trains the model: `epochs` epochs more.
 
@@ -232,6 +233,7 @@ class Model(Layer):
                 been. Called with that run's arguments: `epochs` is the total that it was to reach. Where
                 there is no such run, one begins.
             verbose: 0 silent, 1 a bar, 2 a line per epoch; "auto" as it suits the output.
+            accumulate: batches to a step, which is as one of so large a batch but for BatchNorm's statistics.
 
         Returns:
             The History of this call; of a run that was resumed, that of the whole run.
@@ -253,6 +255,7 @@ class Model(Layer):
             if initial_epoch is None
             else integer("fit", "initial_epoch", initial_epoch, low=0),
             resume=bool(resume),
+            accumulate=integer("fit", "accumulate", accumulate),
         )
         level = verbosity(verbose)
         given = _list_of(callbacks)
@@ -467,8 +470,10 @@ class Model(Layer):
 
     # Weights
 
-    def state_dict(self) -> dict[str, NDArray]:
-        """Copies of all weights by name: {"dense.kernel": ..., "dense.bias": ...}."""
+    def state_dict(self, averaged: bool = False) -> dict[str, NDArray]:
+        """Copies of all weights by name, {"dense.kernel": ...}; averaged: as their averages, see `Optimizer.ema`."""
+        if averaged:
+            return self._learner.averages()
         self._learner.bound()  # a value drawn now is drawn from the model's seed
         return {name: weight.numpy() for name, weight in self._learner.graphs.named_weights().items()}
 

@@ -90,6 +90,7 @@ def _training_program(learner: Learner, batch_size: int) -> _core.Program:
         loss=loss,
         optimizer=optimizer,
         describe=True,
+        parameter_specs=traced.specs,
     )
 
 

@@ -110,6 +110,118 @@ def test_adam_of_tensors(rng, device, options, dtype):
             check_close(got.numpy(), wanted, 32)
 
 
+RMSPROP = [
+    {},
+    {"rho": 0.8, "epsilon": 1e-3, "weight_decay": 0.1},
+    {"momentum": 0.9},
+    {"centered": True, "rho": 0.5},
+    {"centered": True, "momentum": 0.7, "weight_decay": 0.05},
+]
+ADAGRAD = [{}, {"epsilon": 1e-3, "weight_decay": 0.1}]
+LION = [{}, {"beta1": 0.7, "beta2": 0.8}, {"weight_decay": 0.1}]
+RULES = [
+    *(("rmsprop_update", options) for options in RMSPROP),
+    *(("adagrad_update", options) for options in ADAGRAD),
+    *(("lion_update", options) for options in LION),
+]
+
+
+def states_of(rule, options, rng, shape, dtype):
+    """Arrays that the rule keeps, positive where it takes a root; None where the options leave one out."""
+    if rule == "rmsprop_update":
+        square = np.abs(draw(rng, shape, dtype)) + 1
+        mean = draw(rng, shape, dtype) / 8 if options.get("centered") else None
+        return [square, mean, draw(rng, shape, dtype) if options.get("momentum") else None]
+    return [np.abs(draw(rng, shape, dtype)) + 0.1] if rule == "adagrad_update" else [draw(rng, shape, dtype)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("rule", "options"), RULES, ids=str)
+def test_rules(rng, shape, rule, options, dtype):
+    p = Guarded(draw(rng, shape, dtype))
+    states = [None if a is None else Guarded(a) for a in states_of(rule, options, rng, shape, dtype)]
+    given = [None if a is None else a.view for a in states]
+    want = [None if a is None else a.astype(np.float64) for a in (p.view, *given)]
+    options = {name: value for name, value in options.items() if name != "centered"}
+    for _ in range(3):
+        g = Guarded(draw(rng, shape, dtype))
+        kept = g.view.copy()
+        getattr(nnx.ops, rule)(p.view, g.view, *given, 0.01, **options)
+        getattr(reference, rule)(want[0], kept.astype(np.float64), *want[1:], 0.01, **options)
+        np.testing.assert_array_equal(g.view, kept)
+        for guard in filter(None, (p, g, *states)):
+            guard.check()
+    for got, wanted in zip((p, *states), want, strict=True):
+        if got is not None:
+            check_close(got.view, wanted, 32)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("rule", "options"), RULES, ids=str)
+def test_rules_of_tensors(rng, device, rule, options, dtype):
+    for size in (0, 33, 64, 20_001):
+        arrays = [draw(rng, size, dtype), *states_of(rule, options, rng, size, dtype)]
+        tensors = [None if a is None else nnx.tensor(a, device=device) for a in arrays]
+        want = [None if a is None else a.astype(np.float64) for a in arrays]
+        numbers = {name: value for name, value in options.items() if name != "centered"}
+        for _ in range(3):
+            g = draw(rng, size, dtype)
+            getattr(nnx.ops, rule)(tensors[0], nnx.tensor(g, device=device), *tensors[1:], 0.01, **numbers)
+            getattr(reference, rule)(want[0], g.astype(np.float64), *want[1:], 0.01, **numbers)
+        for got, wanted in zip(tensors, want, strict=True):
+            if got is not None:
+                check_close(got.numpy(), wanted, 32)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_centered_variance_is_never_negative(device, dtype):
+    """Of a gradient that stays the same it is 0, but for rounding."""
+    p, g, square, mean = (nnx.tensor(np.full(100, value, dtype), device=device) for value in (0, 3, 0, 0))
+    for _ in range(200):
+        nnx.ops.rmsprop_update(p, g, square, mean, None, 1e-6, rho=0.9)
+    assert np.all(np.isfinite(p.numpy()))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_averages(rng, device, dtype):
+    for size in (0, 1, 33, 20_001):
+        average = draw(rng, size, dtype)
+        tensor, want = nnx.tensor(average, device=device), average.astype(np.float64)
+        for step in range(3):
+            p = draw(rng, size, dtype)
+            nnx.ops.average_update(tensor, nnx.tensor(p, device=device), step, 0.75)
+            reference.average_update(want, p.astype(np.float64), step, 0.75)
+            check_close(tensor.numpy(), want, 4)
+            if step == 0:
+                np.testing.assert_array_equal(tensor.numpy(), p)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_clipping(rng, device, dtype):
+    for size in (0, 1, 33, 20_001):
+        g = draw(rng, size, dtype)
+        g[:3] = (np.nan, np.inf, -np.inf)[: len(g)]
+        tensor, want = nnx.tensor(g, device=device), g.copy()
+        nnx.ops.clip_gradient(tensor, 0.5)
+        reference.clip_gradient(want, 0.5)
+        np.testing.assert_array_equal(tensor.numpy(), want)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.1, 0.4)])
+def test_penalties(rng, device, l1, l2, dtype):
+    for size in (0, 1, 33, 20_001):
+        w, g = draw(rng, size, dtype), draw(rng, size, dtype)
+        w[1:5] = 0  # where the size has no gradient
+        tensors = [nnx.tensor(a, device=device) for a in (w, g)]
+        want_g = g.astype(np.float64)
+        got = nnx.ops.penalty(tensors[0], l1, l2, tensors[1])
+        want = reference.penalty(w.astype(np.float64), l1, l2, want_g)
+        assert got == pytest.approx(want, rel=1e-12)
+        assert nnx.ops.penalty(tensors[0], l1, l2) == got
+        check_close(tensors[1].numpy(), want_g, 4)
+
+
 def test_first_step_of_adam_is_the_learning_rate(rng):
     """With both means corrected for their start, the first step is learning_rate * sign(g)."""
     p, g = np.zeros(50), draw(rng, 50, "float64")
@@ -151,6 +263,21 @@ BAD = {
     "weight decay": (lambda: sgd(P, G, None, 0.1, weight_decay=-1.0), ValueError, "weight_decay", "0", "-1"),
     "adam m": (lambda: _core.adam_update(P, G, P[:2].copy(), P.copy(), 0, 0.1), ValueError, "m", r"\(4,\)", r"\(2,\)"),
     "adam beta1": (lambda: _core.adam_update(P, G, P.copy(), P.copy(), 0, 0.1, beta1=1.0), ValueError, "beta1", "1", "1"),
+    "rmsprop square": (lambda: nnx.ops.rmsprop_update(P, G, P[:2].copy(), None, None, 0.1), ValueError, "square", r"\(4,\)", r"\(2,\)"),
+    "rmsprop mean": (lambda: nnx.ops.rmsprop_update(P, G, P.copy(), P, None, 0.1), ValueError, "mean", "memory of its own", "shared"),
+    "rmsprop velocity": (lambda: nnx.ops.rmsprop_update(P, G, P.copy(), None, None, 0.1, momentum=0.9), ValueError, "velocity", "momentum", "None"),
+    "rmsprop rho": (lambda: nnx.ops.rmsprop_update(P, G, P.copy(), None, None, 0.1, rho=1.0), ValueError, "rho", "1", "1"),
+    "rmsprop epsilon": (lambda: nnx.ops.rmsprop_update(P, G, P.copy(), None, None, 0.1, epsilon=0.0), ValueError, "epsilon", "0", "0"),
+    "adagrad sum": (lambda: nnx.ops.adagrad_update(P, G, P[:2].copy(), 0.1), ValueError, "sum", r"\(4,\)", r"\(2,\)"),
+    "adagrad epsilon": (lambda: nnx.ops.adagrad_update(P, G, P.copy(), 0.1, epsilon=-1.0), ValueError, "epsilon", "0", "-1"),
+    "lion m": (lambda: nnx.ops.lion_update(P, G, G, 0.1), ValueError, "m", "memory of its own", "shared"),
+    "lion beta2": (lambda: nnx.ops.lion_update(P, G, P.copy(), 0.1, beta2=1.0), ValueError, "beta2", "1", "1"),
+    "average": (lambda: nnx.ops.average_update(P[:2].copy(), P, 1), ValueError, "p", r"\(2,\)", r"\(4,\)"),
+    "average momentum": (lambda: nnx.ops.average_update(P.copy(), P, 1, 1.5), ValueError, "momentum", "1", "1.5"),
+    "clip": (lambda: nnx.ops.clip_gradient(P, 0.0), ValueError, "clip_value", "0", "0"),
+    "clip frozen": (lambda: nnx.ops.clip_gradient(frozen, 1.0), ValueError, "g", "writ", "read-only"),
+    "penalty": (lambda: nnx.ops.penalty(P, -1.0), ValueError, "l1", "0", "-1"),
+    "penalty g": (lambda: nnx.ops.penalty(P, 1.0, 0.0, G[:3]), ValueError, "w", r"\(3,\)", r"\(4,\)"),
     "adam step": (lambda: _core.adam_update(P, G, P.copy(), P.copy(), -1, 0.1), (ValueError, TypeError), "step", "0", "-1"),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ class Diagnostics(Callback):
     Of each layer with weights that are trained, over the measured steps of an epoch:
 
     - "gradient_norm", "largest_gradient_norm": mean and maximum of the gradient's L2 norm, over all weights of
-      the layer together, before weight decay and clipping;
+      the layer together, before weight decay and scaling by `clip_norm`;
     - "update_ratio": the mean of |weights after the step - before| / |weights before|;
 
     and of each layer with such an activation:

@@ -86,6 +86,7 @@ def new_store(
             store.set(index, weight.value(dtype, seed, index).astype(dtype, copy=False))
         weight.bind(store, index)
     if before is not None:
+        store.begin_as(before)
         stays = [was and now for was, now in zip(before.trainable, trainable, strict=True)]
         for slot in before.states:
             for index in (index for index, stay in enumerate(stays) if stay):

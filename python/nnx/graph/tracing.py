@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from nnx import _core
 from nnx._types import Shape
+from nnx.graph.specs import Penalty, Specs, of_weights
 from nnx.graph.symbol import Symbol, Trace
 from nnx.graph.weight import Weight
 
@@ -16,6 +17,7 @@ class Traceable(Protocol):
     """What this room takes of a layer or a model."""
 
     trainable: bool
+    learning_rate_multiplier: float
     built: bool
     own_weights: list[Weight]
 
@@ -32,6 +34,9 @@ class Traceable(Protocol):
     def children(self) -> Iterator[tuple[str, Traceable]]:
         """The layers directly inside, with their names."""
 
+    def regularizer_of(self, weight: Weight) -> Penalty | None:
+        """The regularizer of one of the layer's own weights."""
+
     def forward(self, x: Any) -> Any:
         """The output, from a Symbol."""
 
@@ -45,6 +50,7 @@ class Traced:
     weights: list[Weight]
     input_shape: Shape
     store: _core.Parameters | None
+    specs: Specs = field(default_factory=list)  # what layers say of the weights in `store`
 
 
 def trace(
@@ -69,7 +75,8 @@ def trace(
             f"{type(model).__name__}.forward expected to return what a layer or an nnx.ops function gave, "
             f"got {type(output).__name__}"
         )
-    return Traced(record.graph, output, record.weights, input_shape, store)
+    specs = [] if store is None else of_weights(model, order)
+    return Traced(record.graph, output, record.weights, input_shape, store, specs)
 
 
 def named_weights(model: Traceable, used: list[Weight]) -> dict[str, Weight]:

@@ -73,10 +73,16 @@ class Weight:
         return array
 
     def assign(self, value: npt.ArrayLike) -> None:
-        """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers."""
+        """Sets the value; ValueError where the shape differs, TypeError where it is not of real numbers.
+
+        Where an average over training's steps is kept, it goes on from there.
+        """
         array = self.checked(value)
         if self._store is not None:
-            self._store.set(self._index, np.ascontiguousarray(array, dtype=self._store.dtype))
+            array = np.ascontiguousarray(array, dtype=self._store.dtype)
+            self._store.set(self._index, array)
+            if "average" in self._store.states and self._store.trainable[self._index]:
+                self._store.set(self._index, array, "average")
         else:
             dtype = np.float64 if array.dtype == np.float64 else np.float32
             self._value = np.array(array, dtype=dtype, order="C")

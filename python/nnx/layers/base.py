@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnx import initializers
+from nnx import initializers, regularizers
+from nnx._checks import number
 from nnx._config import Configured
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
@@ -17,6 +18,7 @@ from nnx.graph import changes
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
+from nnx.regularizers import Regularizer, RegularizerLike
 
 
 class Layer(Configured):
@@ -34,7 +36,10 @@ class Layer(Configured):
 
     # False keeps the weights as they are, from the next call on.
     trainable: bool = True
-    _settings = ("trainable",)
+    # A factor >= 0 on the learning rate, for all weights inside, from the next call on; those of a layer and of
+    # the layers around it are multiplied.
+    learning_rate_multiplier: float = 1.0
+    _settings = ("trainable", "learning_rate_multiplier")
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -44,8 +49,14 @@ class Layer(Configured):
         self.own_weights: list[Weight] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name.endswith("_regularizer"):
+            value = regularizers.get(value)
+        elif name == "learning_rate_multiplier":
+            value = number(type(self).__name__, name, value)
         held = vars(self)
-        if held.get("built") and not name.startswith("_") and name != "built":
+        # A model inside another is never built itself, but what is set on it is meant for the layers inside.
+        says = name in self._settings or name.endswith("_regularizer")
+        if (says or held.get("built")) and not name.startswith("_") and name != "built":
             before = held.get(name, getattr(type(self), name, None))
             if not isinstance(before, property) and before is not value:
                 changes.note()
@@ -97,11 +108,22 @@ class Layer(Configured):
         shape: Shape,
         initializer: InitializerLike = "glorot_uniform",
         trainable: bool = True,
+        regularizer: RegularizerLike = None,
     ) -> Weight:
-        """A new weight of this layer; for use in `build`."""
+        """A new weight of this layer; for use in `build`.
+
+        A regularizer is kept as the layer's attribute `<name>_regularizer`, where it may be changed.
+        """
+        if regularizer is not None:
+            setattr(self, f"{name}_regularizer", regularizer)
         weight = Weight(name, tuple(int(n) for n in shape), initializers.get(initializer), trainable)
         self.own_weights.append(weight)
         return weight
+
+    def regularizer_of(self, weight: Weight) -> Regularizer | None:
+        """The regularizer of one of the layer's own weights: its attribute `<name>_regularizer`, if it has one."""
+        found = vars(self).get(f"{weight.name}_regularizer")
+        return found if isinstance(found, Regularizer) else None
 
     def get_weights(self) -> list[NDArray]:
         """Copies of the layer's weights, those of inner layers included; none before it is built."""

@@ -11,6 +11,7 @@ from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
 from nnx.layers.activation import ActivationLike, split
 from nnx.layers.base import Layer
+from nnx.regularizers import RegularizerLike
 
 
 class Conv2D(Layer):
@@ -28,6 +29,8 @@ class Conv2D(Layer):
         kernel_initializer: for `kernel` (KH, KW, C / groups, filters).
         bias_initializer: for `bias` (filters,).
         name: for summaries and state dicts.
+        kernel_regularizer: a penalty on the kernel that the loss includes, of `nnx.regularizers`: "l2", say.
+        bias_regularizer: the same for the bias.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Conv2D(Layer):
         kernel_initializer: InitializerLike = "glorot_uniform",
         bias_initializer: InitializerLike = "zeros",
         name: str | None = None,
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
     ) -> None:
         super().__init__(name)
         self.filters = integer("Conv2D", "filters", filters)
@@ -63,6 +68,8 @@ class Conv2D(Layer):
         self.check_initializers(kernel_initializer=kernel_initializer, bias_initializer=bias_initializer)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
+        self.kernel_regularizer = kernel_regularizer
+        self.bias_regularizer = bias_regularizer
         self.kernel: Weight | None = None
         self.bias: Weight | None = None
         self._fused, self._after = split("Conv2D", activation)

@@ -51,7 +51,16 @@ from nnx.ops.loss import (
     softmax_cross_entropy_backward,
 )
 from nnx.ops.norm import batch_norm, batch_norm_backward, local_response_norm, local_response_norm_backward
-from nnx.ops.optimizer import adam_update, sgd_update
+from nnx.ops.optimizer import (
+    adagrad_update,
+    adam_update,
+    average_update,
+    clip_gradient,
+    lion_update,
+    penalty,
+    rmsprop_update,
+    sgd_update,
+)
 from nnx.ops.pool2d import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -63,14 +72,17 @@ from nnx.ops.pool2d import (
 from nnx.ops.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
 __all__ = [
+    "adagrad_update",
     "adam_update",
     "add",
+    "average_update",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
+    "clip_gradient",
     "concat",
     "conv2d",
     "conv2d_backward",
@@ -90,6 +102,7 @@ __all__ = [
     "huber_backward",
     "leaky_relu",
     "leaky_relu_backward",
+    "lion_update",
     "local_response_norm",
     "local_response_norm_backward",
     "log_softmax",
@@ -102,9 +115,11 @@ __all__ = [
     "mean_squared_error_backward",
     "multiply",
     "normalize",
+    "penalty",
     "relu",
     "relu_backward",
     "reshape",
+    "rmsprop_update",
     "sgd_update",
     "sigmoid",
     "sigmoid_backward",

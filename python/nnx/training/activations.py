@@ -26,7 +26,13 @@ def activations(learner: Learner, x: Any, layers: Any, batch_size: int) -> dict[
     outputs = {}
     for name in names:
         program = _core.Program(
-            traced.graph, nodes[name], traced.store, batch, False, precision=learner.products
+            traced.graph,
+            nodes[name],
+            traced.store,
+            batch,
+            False,
+            precision=learner.products,
+            averaged=learner.averaged,
         )
         outputs[name] = program.predict(inputs, batch)
     return outputs

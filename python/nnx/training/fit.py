@@ -34,6 +34,7 @@ class Plan:
     sample_weight: npt.ArrayLike | None
     initial_epoch: int | None  # None: where the model stands
     resume: bool = False
+    accumulate: int = 1  # batches to a step
 
     @property
     def compared(self) -> dict[str, Any]:
@@ -42,6 +43,7 @@ class Plan:
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "validation_split": float(self.validation_split),
+            "accumulate": self.accumulate,
         }
 
 
@@ -108,7 +110,9 @@ class Run:
         arrays = self.source if isinstance(self.source, Arrays) else None
         return {
             "epochs": self.epochs.stop,
-            "steps": math.ceil(arrays.samples / self.plan.batch_size) if arrays else None,
+            "steps": math.ceil(arrays.samples / (self.plan.batch_size * self.plan.accumulate))
+            if arrays
+            else None,
             "samples": arrays.samples if arrays else None,
         }
 
@@ -193,7 +197,7 @@ class Run:
             return self._part(source, epoch, order, reporter)
         logs: dict[str, Any] = {}
         done = state.totals.steps
-        for number, batch in enumerate(source.prepared(self.learner)):
+        for number, batch in enumerate(source.steps(self.learner, self.plan.accumulate)):
             if number < done:  # trained on before the run was cut off
                 logs = self._logs(batch, epoch) if number == done - 1 else {}
                 continue
@@ -230,12 +234,12 @@ class Run:
         samples = part.samples if order is None else len(order)
         if not samples and state.totals.steps:
             return self._logs(part, epoch)
-        batch = max(1, part.samples if single else min(self.plan.batch_size, part.samples))
+        batch = max(1, part.largest or (part.samples if single else min(self.plan.batch_size, part.samples)))
         traced = learner.graph(part.x.shape[1:])
-        program = learner.program("train", traced, batch, part.kind, self.measure_every)
+        program = learner.program("train", traced, batch, part.kind, self.plan.accumulate, self.measure_every)
         what = learner.setting(traced, part.kind)
         measured = state.measurements
-        steps = math.ceil(samples / batch)
+        steps = math.ceil(samples / (batch * self.plan.accumulate))
         rates = optimizer.rates(steps, epoch)
         if reporter.per_step:  # they may be changed on the way
             rates = np.broadcast_to(rates, steps).copy()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from nnx import _core, data, losses
-from nnx._types import Shape
+from nnx._types import NDArray, Shape
 from nnx.data import TargetKind
 from nnx.graph.graphs import Graphs, Place
 from nnx.graph.tracing import Traced
@@ -113,12 +113,38 @@ class Learner:
 
     def prediction_program(self, traced: Traced, batch: int) -> _core.Program:
         """The program that computes the model's outputs."""
-        return self.programs.get("predict", traced, max(1, batch), precision=self.products)
+        return self.programs.get(
+            "predict", traced, max(1, batch), precision=self.products, averaged=self.averaged
+        )
+
+    @property
+    def averaged(self) -> bool:
+        """Whether there are averages of weights, to evaluate and predict with."""
+        return self.optimizer is not None and self.optimizer.ema > 0 and self.optimizer.iterations > 0
+
+    def averages(self) -> dict[str, NDArray]:
+        """Copies of weights by name, those that are trained as their averages; ValueError without averages."""
+        traced = self.bound()
+        if not self.averaged:
+            raise ValueError(
+                "state_dict: argument 'averaged' expected False, as no optimizer with ema has made a step"
+            )
+        assert traced.store is not None
+        slots = ["average" if trained else "value" for trained in traced.store.trainable]
+        named = self.graphs.named_weights()
+        return {name: traced.store.get(weight.index, slots[weight.index]) for name, weight in named.items()}
 
     def applying_program(self, traced: Traced) -> _core.Program:
         """The program that updates weights by gradients that are there."""
         assert self.optimizer is not None
-        return self.programs.get("apply", traced, 1, optimizer=self.optimizer.spec(), apply=True)
+        return self.programs.get(
+            "apply",
+            traced,
+            1,
+            optimizer=self.optimizer.spec(),
+            apply=True,
+            parameter_specs=traced.specs,
+        )
 
     def program(
         self,
@@ -126,9 +152,13 @@ class Learner:
         traced: Traced,
         batch: int,
         kind: TargetKind,
+        accumulate: int = 1,
         measure_every: int = 0,
     ) -> _core.Program:
-        """The program that trains the model, evaluates it, or stops at the gradients, on targets of this kind."""
+        """The program that trains the model, evaluates it, or stops at the gradients, on targets of this kind.
+
+        `accumulate`: how many batches make a step.
+        """
         assert self.loss is not None
         assert self.optimizer is not None
         if role == "train":
@@ -142,6 +172,9 @@ class Learner:
             metrics=[] if role == "gradients" else metric_specs(self.metrics, self.setting(traced, kind)),
             seed=self.state.seed or 0,
             precision=self.products,
+            parameter_specs=traced.specs,
+            accumulate=accumulate,
+            averaged=role == "evaluate" and self.averaged,
             measure_every=measure_every,
         )
 

@@ -27,6 +27,7 @@ class Arrays:
     weight: NDArray | None
     rows: npt.NDArray[np.int64] | None = None
     resident: tuple[_core.Tensor, _core.Tensor, _core.Tensor | None] | None = None
+    largest: int | None = None  # rows of the largest of the batches they are joined of
 
     @property
     def fed(self) -> tuple[NDArray | _core.Tensor, NDArray | _core.Tensor, NDArray | _core.Tensor | None]:
@@ -66,12 +67,40 @@ class Arrays:
         )
 
 
+def join(parts: list[Arrays]) -> Arrays:
+    """Batches one after the other, as one array each; ValueError where samples differ in shape."""
+    if len(parts) == 1:
+        return parts[0]
+    if len({(part.x.shape[1:], part.y.shape[1:], part.kind) for part in parts}) > 1:
+        raise ValueError(
+            "argument 'x' expected batches of one shape of sample in each step that they accumulate to"
+        )
+    weights = None
+    if any(part.weight is not None for part in parts):
+        weights = np.concatenate(
+            [np.ones(part.samples, np.float32) if part.weight is None else part.weight for part in parts]
+        )
+    return Arrays(
+        np.concatenate([part.x for part in parts]),
+        np.concatenate([part.y for part in parts]),
+        parts[0].kind,
+        weights,
+        largest=max(part.samples for part in parts),
+    )
+
+
 @dataclass
 class Batches:
     """An iterable of batches, gone through once an epoch."""
 
     iterable: Iterable[Any]
     class_weight: ClassWeight = None
+
+    def steps(self, learner: Learner, accumulate: int) -> Iterator[Arrays]:
+        """What a step each is made of: `accumulate` batches, the last time perhaps fewer."""
+        batches = self.prepared(learner)
+        while parts := list(itertools.islice(batches, accumulate)):
+            yield join(parts)
 
     def prepared(self, learner: Learner) -> Iterator[Arrays]:
         """The batches, checked; ValueError where there are none."""

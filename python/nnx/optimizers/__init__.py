@@ -1,0 +1,43 @@
+"""Optimizers: what a training step does with the gradients."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from nnx.optimizers.adagrad import Adagrad
+from nnx.optimizers.adam import Adam, AdamW
+from nnx.optimizers.base import Optimizer
+from nnx.optimizers.lion import Lion
+from nnx.optimizers.rmsprop import RMSprop
+from nnx.optimizers.sgd import SGD
+
+_Own: TypeAlias = SGD | Adam | RMSprop | Adagrad | Lion
+OptimizerLike: TypeAlias = (
+    str | Optimizer | type[SGD] | type[Adam] | type[RMSprop] | type[Adagrad] | type[Lion]
+)
+_BY_NAME: dict[str, type[_Own]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "lion": Lion,
+}
+
+
+def get(optimizer: OptimizerLike) -> Optimizer:
+    """An Optimizer from an Optimizer, its class, or a name: "sgd", "adam", "adamw", "rmsprop", "adagrad", "lion"."""
+    if isinstance(optimizer, type) and issubclass(optimizer, (SGD, Adam, RMSprop, Adagrad, Lion)):
+        return optimizer()
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if not isinstance(optimizer, str):
+        raise TypeError(
+            f"argument 'optimizer' expected a name or an Optimizer, got {type(optimizer).__name__}"
+        )
+    if optimizer.lower() not in _BY_NAME:
+        raise ValueError(f"argument 'optimizer' expected one of {', '.join(_BY_NAME)}, got {optimizer!r}")
+    return _BY_NAME[optimizer.lower()]()
+
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Optimizer", "OptimizerLike", "RMSprop", "get"]

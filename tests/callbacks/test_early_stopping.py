@@ -90,6 +90,38 @@ def test_auto_tells_by_the_name(monitor, more):
     assert EarlyStopping(monitor, mode="max").more_is_better is True
 
 
+def test_the_best_weights_are_back_where_a_callback_cannot_tell_its_state():
+    class Silent(nnx.Callback):
+        def get_state(self):
+            raise OSError("no state")
+
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+    model, weights, stopping = compiled(), Weights(), EarlyStopping("x", patience=9)
+    with pytest.raises(OSError, match="no state"):
+        fit([Told(x=DOWN), weights, stopping, Silent()], model=model)
+    assert same(model.get_weights(), weights.of[2])
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_best_weights_are_back_where_the_end_of_another_callback_fails(before, tmp_path):
+    class Fails(nnx.Callback):
+        def on_train_end(self, logs=None):
+            raise OSError("the first that failed")
+
+    class FailsToo(nnx.Callback):
+        def on_train_end(self, logs=None):
+            raise ValueError("the second")
+
+    model, weights, stopping = compiled(), Weights(), EarlyStopping("x", patience=9)
+    callbacks = [Fails(), FailsToo(), stopping] if before else [stopping, Fails(), FailsToo()]
+    with pytest.raises(OSError, match="the first that failed"):
+        fit([Told(x=DOWN), weights, *callbacks], 5, model)
+    assert same(model.get_weights(), weights.of[2])
+
+
 def test_nan_is_never_better():
     stopping = EarlyStopping("x", patience=3)
     _, history = fit([Told(x=[math.nan] * 8), stopping])

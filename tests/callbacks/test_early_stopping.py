@@ -31,6 +31,7 @@ def same(a, b):
         ({"patience": 2}, 4, 2),
         ({"patience": 3}, 0, 5),
         ({"patience": 2, "min_delta": 1.5}, 4, 2),
+        ({"patience": 3, "min_delta": 0.5}, 5, 2),  # 2.9 is not enough better than 3
         ({"patience": 2, "min_delta": -1.5}, 4, 2),  # Keras takes its size, too
         ({"patience": 0, "start_from_epoch": 4}, 6, 5),
         ({"patience": 2, "baseline": 1.0}, 3, 2),
@@ -46,6 +47,13 @@ def test_stops_where_keras_does(arguments, stopped, best):
     assert stopping.best_epoch == best
     assert stopping.best == DOWN[best]
     assert same(model.get_weights(), weights.of[best])
+
+
+@pytest.mark.parametrize(("min_delta", "stopped", "best"), [(0.0, 0, 5), (0.5, 5, 2), (-0.5, 5, 2)])
+def test_min_delta_where_more_is_better(min_delta, stopped, best):
+    stopping = EarlyStopping("x", mode="max", patience=3, min_delta=min_delta)
+    fit([Told(x=[-value for value in DOWN]), stopping])
+    assert (stopping.stopped_epoch, stopping.best_epoch) == (stopped, best)
 
 
 def test_without_restoring_the_last_weights_stay():

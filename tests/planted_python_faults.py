@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARE = 0.95
+BOARD = "callbacks/test_tensorboard.py"
 STOPPING, RATES, CHECKPOINT, SMALL, HANDS = (
     "callbacks/test_early_stopping.py", "callbacks/test_rates.py", "callbacks/test_model_checkpoint.py",
     "callbacks/test_small_ones.py", "test_hands.py",
@@ -119,6 +120,7 @@ FAULTS = [
     fault("callbacks/early_stopping.py", "if self.baseline is None or self.improves(value, self.baseline):", "if True:", "no baseline", STOPPING),
     fault("callbacks/early_stopping.py", '"best_weights": self.best_weights,', '"best_weights": None,', "the best weights are not kept", STOPPING),
     fault("callbacks/monitor.py", "value < best - self.min_delta", "value < best", "no min_delta", STOPPING),
+    fault("callbacks/monitor.py", "value > best + self.min_delta", "value > best", "no min_delta where more is better", STOPPING),
     fault("callbacks/monitor.py", 'return self.mode == "max"', "return False", "mode means nothing", STOPPING),
     fault("callbacks/reduce_lr.py", "max(rate * self.factor, self.min_lr)", "rate * self.factor", "no min_lr", RATES),
     fault("callbacks/reduce_lr.py", "self.cooldown_counter, self.wait = self.cooldown, 0", "self.wait = 0", "no cooldown", RATES),
@@ -127,6 +129,20 @@ FAULTS = [
     fault("callbacks/model_checkpoint.py", "            self.best = value\n", "            pass\n", "every better than the first is saved", CHECKPOINT),
     fault("callbacks/csv_logger.py", "self._stream.truncate(state[\"position\"])", "pass", "epochs twice in the file", SMALL),
     fault("callbacks/callback_list.py", 'callback.set_state(found["state"])', "pass", "states are not given back", STOPPING, RATES),
+    fault("callbacks/callback_list.py", 'if hook != "on_train_end":', "if True:", "one end that fails ends all", STOPPING),
+    fault("callbacks/callback_list.py", "first = first or error", "first = error", "the last error instead of the first", STOPPING),
+    fault("training/fit.py", "            finally:  # also where a callback cannot tell its state\n                hooks", "            finally:\n                pass\n            hooks",
+          "no end where a state cannot be told", STOPPING),
+    fault("callbacks/csv_logger.py", "self._position = self._stream.tell()\n        self._rows", "pass\n        self._rows", "the place before the first line", SMALL),
+    fault("callbacks/csv_logger.py", "if new and not self._warned:", "if False:", "columns are left out silently", SMALL),
+    fault("callbacks/model_checkpoint.py", "if not os.access(path.parent, os.W_OK):", "if False:", "an epoch trained for nothing", CHECKPOINT),
+    fault("callbacks/model_checkpoint.py", "if path.is_dir():", "if False:", "a folder is found after an epoch", CHECKPOINT),
+    fault("callbacks/model_checkpoint.py", "(LookupError, ValueError, TypeError, AttributeError)", "KeyError", "templates that break", CHECKPOINT),
+    fault("callbacks/lr_scheduler.py", "if isinstance(function, Schedule):", "if False:", "a rate for an epoch", RATES),
+    fault("callbacks/lr_scheduler.py", "len(positional) > 1", "len([p for p in positional if p.default is p.empty]) > 1", "a default hides the rate", RATES),
+    fault("callbacks/terminate_on_nan.py", "if self.raise_error:", "if False:", "raise_error means nothing", SMALL),
+    fault("callbacks/tensorboard.py", "    if value:\n", "    if False:\n", "what is not served is taken", BOARD),
+    fault("callbacks/tensorboard.py", "if self.write_steps_per_second:", "if True:", "steps per second unasked", BOARD),
     fault("training/fit.py", "rates[steps_done:] = optimizer.rates(steps - steps_done, epoch)", "pass", "rates set at batches are ignored", RATES),
     # In hand
     fault("training/gradients.py", "    learner.state.count_step()\n", "", "applied gradients do not move the epoch", HANDS),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -39,3 +40,11 @@ def integer(where: str, argument: str, value: Any, low: int = 1) -> int:
     if value < low:
         raise ValueError(f"{where}: argument '{argument}' expected an int of at least {low}, got {value}")
     return int(value)
+
+
+def path(where: str, argument: str, value: Any) -> str:
+    """`value`, a str or an os.PathLike of one, as a str that is not empty."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str) or not text:
+        raise TypeError(f"{where}: argument '{argument}' expected a path, got {value!r}")
+    return text

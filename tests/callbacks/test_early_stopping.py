@@ -31,6 +31,7 @@ def same(a, b):
         ({"patience": 2}, 4, 2),
         ({"patience": 3}, 0, 5),
         ({"patience": 2, "min_delta": 1.5}, 4, 2),
+        ({"patience": 3, "min_delta": 0.5}, 5, 2),  # 2.9 is not enough better than 3
         ({"patience": 2, "min_delta": -1.5}, 4, 2),  # Keras takes its size, too
         ({"patience": 0, "start_from_epoch": 4}, 6, 5),
         ({"patience": 2, "baseline": 1.0}, 3, 2),
@@ -46,6 +47,13 @@ def test_stops_where_keras_does(arguments, stopped, best):
     assert stopping.best_epoch == best
     assert stopping.best == DOWN[best]
     assert same(model.get_weights(), weights.of[best])
+
+
+@pytest.mark.parametrize(("min_delta", "stopped", "best"), [(0.0, 0, 5), (0.5, 5, 2), (-0.5, 5, 2)])
+def test_min_delta_where_more_is_better(min_delta, stopped, best):
+    stopping = EarlyStopping("x", mode="max", patience=3, min_delta=min_delta)
+    fit([Told(x=[-value for value in DOWN]), stopping])
+    assert (stopping.stopped_epoch, stopping.best_epoch) == (stopped, best)
 
 
 def test_without_restoring_the_last_weights_stay():
@@ -88,6 +96,38 @@ def test_the_best_weights_are_back_however_training_ends(end):
 def test_auto_tells_by_the_name(monitor, more):
     assert EarlyStopping(monitor).more_is_better is more
     assert EarlyStopping(monitor, mode="max").more_is_better is True
+
+
+def test_the_best_weights_are_back_where_a_callback_cannot_tell_its_state():
+    class Silent(nnx.Callback):
+        def get_state(self):
+            raise OSError("no state")
+
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+    model, weights, stopping = compiled(), Weights(), EarlyStopping("x", patience=9)
+    with pytest.raises(OSError, match="no state"):
+        fit([Told(x=DOWN), weights, stopping, Silent()], model=model)
+    assert same(model.get_weights(), weights.of[2])
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_best_weights_are_back_where_the_end_of_another_callback_fails(before, tmp_path):
+    class Fails(nnx.Callback):
+        def on_train_end(self, logs=None):
+            raise OSError("the first that failed")
+
+    class FailsToo(nnx.Callback):
+        def on_train_end(self, logs=None):
+            raise ValueError("the second")
+
+    model, weights, stopping = compiled(), Weights(), EarlyStopping("x", patience=9)
+    callbacks = [Fails(), FailsToo(), stopping] if before else [stopping, Fails(), FailsToo()]
+    with pytest.raises(OSError, match="the first that failed"):
+        fit([Told(x=DOWN), weights, *callbacks], 5, model)
+    assert same(model.get_weights(), weights.of[2])
 
 
 def test_nan_is_never_better():

@@ -1,4 +1,6 @@
 import os
+import resource
+from pathlib import Path
 
 import nnx
 import numpy as np
@@ -94,12 +96,45 @@ def test_paths_that_cannot_be(tmp_path):
     with pytest.raises(OSError, match="file"):
         fit([ModelCheckpoint(tmp_path / "file" / "m")], 1)
     (tmp_path / "folder").mkdir()
+    model = compiled()
     with pytest.raises(IsADirectoryError, match="expected a file, and it is a folder"):
-        fit([ModelCheckpoint(tmp_path / "folder")], 1)
-    if os.geteuid() != 0:
-        (tmp_path / "folder").chmod(0o500)
-        with pytest.raises(PermissionError, match="write-protected"):
-            fit([ModelCheckpoint(tmp_path / "folder" / "m")], 1)
+        fit([ModelCheckpoint(tmp_path / "folder")], 1, model)
+    assert model.optimizer.iterations == 0
+
+
+@pytest.mark.parametrize("name", ["m", "{epoch}"])
+def test_a_folder_that_is_read_only_is_told_before_training(name, tmp_path, monkeypatch):
+    access = os.access  # root may write wherever it likes
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and access(path, mode))
+    model = compiled()
+    with pytest.raises(PermissionError, match="write-protected"):
+        fit([ModelCheckpoint(tmp_path / name)], 1, model)
+    assert model.optimizer.iterations == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["{}", "{epoch[0]}", "{loss.digits}", "{loss:d}", "{loss", "{confusion_matrix}"]
+)
+def test_templates_that_cannot_be_filled_in(name, tmp_path):
+    with pytest.raises(
+        ValueError, match="ModelCheckpoint: argument 'filepath' expected names among epoch, batch, loss"
+    ):
+        fit([ModelCheckpoint(tmp_path / name)], 1, compiled(metrics=["confusion_matrix"]))
+
+
+def test_a_full_disk_leaves_the_file_that_there_was(tmp_path):
+    """A limit on the size of files stands for the disk: writing fails half way, as it does there."""
+    path = tmp_path / "m"
+    model, _ = fit([ModelCheckpoint(path)], 1)
+    good, limit = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, limit[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            fit([ModelCheckpoint(path)], 1, model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert names(tmp_path) == ["m"]
+    assert path.read_bytes() == good
 
 
 @pytest.mark.parametrize(
@@ -114,6 +149,9 @@ def test_paths_that_cannot_be(tmp_path):
         ({"mode": "best"}, ValueError, "argument 'mode'"),
         ({"filepath": ""}, TypeError, "argument 'filepath' expected a path"),
         ({"filepath": 3}, TypeError, "argument 'filepath' expected a path"),
+        ({"filepath": b"m"}, TypeError, "argument 'filepath' expected a path"),
+        ({"initial_value_threshold": "x"}, TypeError, "argument 'initial_value_threshold' expected a number"),
+        ({"initial_value_threshold": np.nan}, ValueError, "argument 'initial_value_threshold'"),
     ],
 )
 def test_bad_arguments(arguments, error, message):
@@ -132,3 +170,5 @@ def test_epochs_alone_want_no_batches(tmp_path):
 def test_messages(tmp_path, capsys):
     fit([ModelCheckpoint(tmp_path / "m", verbose=1)], 1)
     assert f"ModelCheckpoint: epoch 1: saved {tmp_path / 'm'}" in capsys.readouterr().out
+    fit([Told(x=[2.0, 3.0]), ModelCheckpoint(tmp_path / "m", "x", verbose=1, save_best_only=True)], 2)
+    assert "ModelCheckpoint: epoch 2: x is no better than 2, nothing saved" in capsys.readouterr().out

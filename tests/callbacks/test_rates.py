@@ -53,8 +53,15 @@ def test_schedulers():
     assert rates([LearningRateScheduler(lambda epoch, rate: rate * 0.5)], 3) == pytest.approx(
         [0.05, 0.025, 0.0125]
     )
+    for schedule in (
+        lambda epoch, rate=9.0: rate * 0.5,
+        lambda *both: both[1] * 0.5,
+    ):  # called with both, as in Keras
+        assert rates([LearningRateScheduler(schedule)], 2) == pytest.approx([0.05, 0.025])
     schedule = nnx.schedules.StepDecay(0.2, 0.5, every=2)
     assert rates([LearningRateScheduler(schedule)], 4) == pytest.approx([0.2, 0.2, 0.1, 0.1])
+    warm = nnx.schedules.Warmup(nnx.schedules.StepDecay(0.2, 0.5, every=1), 4)
+    assert rates([LearningRateScheduler(warm)], 3) == pytest.approx([0.05, 0.1, 0.15])
 
 
 def test_what_schedulers_refuse():

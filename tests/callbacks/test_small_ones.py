@@ -1,13 +1,15 @@
 """CSVLogger, TerminateOnNaN, LambdaCallback, and what fit says of what is no callback."""
 
 import csv
+import inspect
 import math
+import resource
 
 import nnx
 import numpy as np
 import pytest
 from callbacks.cases import Told, compiled, data, fit
-from nnx.callbacks import CSVLogger, LambdaCallback, TerminateOnNaN
+from nnx.callbacks import CSVLogger, EarlyStopping, LambdaCallback, TerminateOnNaN
 
 
 def rows(path, separator=","):
@@ -70,6 +72,57 @@ def test_a_file_that_cannot_be_written_is_told_before_training(tmp_path):
         CSVLogger("a.csv", separator="")
 
 
+@pytest.mark.parametrize("given", [3, "", None, b"a.csv"])
+def test_a_file_is_a_path(given):
+    with pytest.raises(TypeError, match="CSVLogger: argument 'filename' expected a path"):
+        CSVLogger(given)
+
+
+def test_columns_are_those_of_the_file(tmp_path):
+    path = tmp_path / "a.csv"
+    model = compiled()
+    fit([CSVLogger(path)], 1, model, validation_split=0.25)
+    fit([CSVLogger(path, append=True)], 1, model)
+    assert rows(path)[2][4:] == ["NA", "NA"]  # val_accuracy, val_loss
+    fit([CSVLogger(path)], 1, model)
+    with pytest.warns(
+        UserWarning, match=r"a\.csv has no columns for val_loss, val_accuracy, which are left out"
+    ):
+        fit([CSVLogger(path, append=True)], 2, model, validation_split=0.25)
+    assert [len(row) for row in rows(path)] == [4] * 4
+
+
+def test_a_full_disk_ends_training_with_the_best_weights(tmp_path):
+    """A limit on the size of files stands for the disk, which is full from epoch 1 on."""
+    path, limit = tmp_path / "a.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    class Full(nnx.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, limit[1]))
+
+    model, stopping, kept = compiled(), EarlyStopping("x", patience=9), []
+    keep = LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(model.get_weights()))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            fit([Told(x=[1.0, 2.0]), keep, stopping, Full(), CSVLogger(path)], 2, model)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert len(kept) == 2
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept[0], strict=True))
+    assert len(rows(path)) == 2  # the header, and epoch 0
+
+
+@pytest.mark.filterwarnings("ignore:the loss is not finite:RuntimeWarning")
+def test_a_loss_that_is_nan_raises_where_that_is_wanted():
+    model = nnx.Sequential(nnx.Dense(6, "relu"), nnx.Dense(2))
+    model.compile(nnx.SGD(1e30), "cross_entropy", seed=1)
+    ended = []
+    with pytest.raises(RuntimeError, match="TerminateOnNaN: the loss is"):
+        fit([TerminateOnNaN(raise_error=True), LambdaCallback(on_train_end=ended.append)], 50, model)
+    assert len(ended) == 1
+
+
 @pytest.mark.filterwarnings("ignore:the loss is not finite:RuntimeWarning")
 def test_training_ends_with_a_loss_that_is_nan(capsys):
     model = nnx.Sequential(nnx.Dense(6, "relu"), nnx.Dense(2))
@@ -100,6 +153,32 @@ def test_functions_as_callbacks():
         LambdaCallback(on_epoch=print)
     with pytest.raises(TypeError, match="argument 'on_epoch_end' expected a function, got int"):
         LambdaCallback(on_epoch_end=3)
+
+
+# Names, order and defaults of Keras 3.15; EarlyStopping's restore_best_weights is True here.
+KERAS = {
+    "EarlyStopping": "monitor='val_loss', min_delta=0, patience=0, verbose=0, mode='auto', baseline=None, "
+    "restore_best_weights=True, start_from_epoch=0",
+    "ModelCheckpoint": "filepath, monitor='val_loss', verbose=0, save_best_only=False, save_weights_only=False, "
+    "mode='auto', save_freq='epoch', initial_value_threshold=None",
+    "ReduceLROnPlateau": "monitor='val_loss', factor=0.1, patience=10, verbose=0, mode='auto', min_delta=0.0001, "
+    "cooldown=0, min_lr=0",
+    "LearningRateScheduler": "schedule, verbose=0",
+    "CSVLogger": "filename, separator=',', append=False",
+    "TensorBoard": "log_dir='logs', histogram_freq=0, write_graph=True, write_images=False, "
+    "write_steps_per_second=False, update_freq='epoch', profile_batch=0, embeddings_freq=0, embeddings_metadata=None",
+    "TerminateOnNaN": "raise_error=False",
+    "LambdaCallback": "on_epoch_begin=None, on_epoch_end=None, on_train_begin=None, on_train_end=None, "
+    "on_train_batch_begin=None, on_train_batch_end=None",
+}
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_arguments_are_keras_arguments(name):
+    keras = eval(f"lambda {KERAS[name]}: None", {})
+    ours = inspect.signature(getattr(nnx.callbacks, name)).parameters.values()
+    own = [(p.name, p.default) for p in ours if p.kind is not p.VAR_KEYWORD]
+    assert own == [(p.name, p.default) for p in inspect.signature(keras).parameters.values()]
 
 
 def test_without_functions_of_batches_none_are_called():

@@ -44,7 +44,34 @@ def test_batches(tmp_path):
     assert not CallbackList([TensorBoard(tmp_path)], compiled(), {}).overrides(*hooks)
 
 
+def test_steps_per_second(tmp_path):
+    fit([TensorBoard(tmp_path, write_steps_per_second=True)], 2)
+    scalars, _, _ = read(tmp_path / "train")
+    assert [step for step, _ in scalars["epoch_steps_per_second"]] == [0, 1]
+    assert all(value > 0 for _, value in scalars["epoch_steps_per_second"])
+    fit([TensorBoard(tmp_path / "without")], 1)
+    assert "epoch_steps_per_second" not in read(tmp_path / "without" / "train")[0]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("write_images", True),
+        ("profile_batch", (1, 3)),
+        ("embeddings_freq", 1),
+        ("embeddings_metadata", "m.tsv"),
+    ],
+)
+def test_arguments_of_keras_that_are_not_served(argument, value, tmp_path):
+    with pytest.raises(
+        ValueError, match=f"TensorBoard: argument '{argument}' expected .*, the only value served"
+    ):
+        TensorBoard(tmp_path, **{argument: value})
+
+
 def test_refused(tmp_path, monkeypatch):
+    with pytest.raises(TypeError, match="TensorBoard: argument 'log_dir' expected a path, got None"):
+        TensorBoard(None)
     with pytest.raises(ValueError, match="TensorBoard: argument 'histogram_freq'"):
         TensorBoard(tmp_path, histogram_freq=-1)
     with pytest.raises(TypeError, match="TensorBoard: argument 'update_freq'"):

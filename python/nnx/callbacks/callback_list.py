@@ -60,9 +60,17 @@ class CallbackList:
                 callback.set_state(found["state"])
 
     def call(self, hook: str, *arguments: Any) -> None:
-        """Calls a hook of every callback, in order."""
+        """Calls a hook of every callback, in order; on_train_end of all of them, whatever one of them raises."""
+        first: BaseException | None = None
         for callback in self.callbacks:
-            getattr(callback, hook)(*arguments)
+            try:
+                getattr(callback, hook)(*arguments)
+            except BaseException as error:
+                if hook != "on_train_end":
+                    raise
+                first = first or error
+        if first is not None:
+            raise first
 
 
 def _needs(callback: Callback, hook: str) -> bool:

@@ -10,6 +10,7 @@ from nnx._checks import number
 from nnx.callbacks.base import Callback, Logs
 from nnx.callbacks.monitor import say
 from nnx.callbacks.rates import fixed_rate
+from nnx.schedules import Schedule
 
 
 class LearningRateScheduler(Callback):
@@ -17,7 +18,8 @@ class LearningRateScheduler(Callback):
 
     Args:
         schedule: a function of the epoch's number, from 0, and the rate so far, or of the number alone; a
-            schedule of `nnx.schedules` is one.
+            schedule of `nnx.schedules` is one. As in Keras, a second argument gets the rate even where it has
+            a default.
         verbose: 1 prints the rate of each epoch.
 
     Raises:
@@ -51,11 +53,12 @@ class LearningRateScheduler(Callback):
 
 
 def _takes_two(function: Callable[..., Any]) -> bool:
-    """Whether a function wants the rate, too: a second argument without a default."""
+    """Whether a function takes the rate, too, as a second positional argument."""
+    if isinstance(function, Schedule):
+        return False
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return True
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return several or len([p for p in positional if p.default is p.empty]) > 1
+    return len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from nnx._checks import integer
+from nnx._checks import integer, number
+from nnx._checks import path as checked_path
 from nnx.callbacks.base import Logs
 from nnx.callbacks.monitor import Mode, Monitor, say
 
@@ -31,7 +33,8 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: the value that the first one saved has to be better than.
 
     Raises:
-        ValueError, OSError: from `fit`, where the path names no quantity of the logs, or cannot be written.
+        ValueError: from `fit`, where the path names no quantity of the logs.
+        OSError: from `fit`, where the file cannot be written; before the first epoch as far as that can be told.
     """
 
     after_others = True  # what it saves has their states in it
@@ -48,17 +51,19 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode)
-        if not isinstance(filepath, (str, os.PathLike)) or not str(filepath):
-            raise TypeError(f"ModelCheckpoint: argument 'filepath' expected a path, got {filepath!r}")
-        self.filepath = os.fspath(filepath)
+        self.filepath = checked_path("ModelCheckpoint", "filepath", filepath)
         self.verbose = verbose
         self.save_best_only = bool(save_best_only)
         self.save_weights_only = bool(save_weights_only)
         if save_freq != "epoch":
             save_freq = integer("ModelCheckpoint", "save_freq", save_freq)
         self.save_freq: Literal["epoch"] | int = save_freq
+        if initial_value_threshold is not None:
+            initial_value_threshold = number(
+                "ModelCheckpoint", "initial_value_threshold", initial_value_threshold, low=-math.inf
+            )
         self.initial_value_threshold = initial_value_threshold
-        self.best = self.worst if initial_value_threshold is None else float(initial_value_threshold)
+        self.best = self.worst if initial_value_threshold is None else initial_value_threshold
         self._epoch = 0
 
     def wants_batches(self) -> bool:
@@ -66,8 +71,14 @@ class ModelCheckpoint(Monitor):
         return self.save_freq != "epoch"
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Sees that the folder is there."""
-        self._path(0, {}, check=True)
+        """Makes the folder and sees that it can be written to, unless its name is known only later."""
+        path = Path(self.filepath)
+        if "{" not in str(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(f"{path}: expected a file, and it is a folder")
+            if not os.access(path.parent, os.W_OK):
+                raise PermissionError(f"{path}: the folder {path.parent} is write-protected")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Remembers the epoch."""
@@ -91,23 +102,19 @@ class ModelCheckpoint(Monitor):
         if self.save_best_only:
             value = self.value({name: logs[name] for name in logs if name != "batch"})
             if not self.improves(value, self.best):
-                return
+                text = f"epoch {epoch + 1}: {self.monitor} is no better than {self.best:.5g}, nothing saved"
+                return say("ModelCheckpoint", self.verbose, text)
             self.best = value
         path = self._path(epoch, logs)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         say("ModelCheckpoint", self.verbose, f"epoch {epoch + 1}: saved {path}")
 
-    def _path(self, epoch: int, logs: Logs, check: bool = False) -> Path:
+    def _path(self, epoch: int, logs: Logs) -> Path:
         """The path with all names filled in; its folder is there then."""
-        if check:  # names are not known yet; but the folder may have none
-            path = Path(self.filepath)
-            if "{" not in str(path.parent):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            return path
         numbers = {name: value for name, value in logs.items() if np.ndim(value) == 0}
         try:
             text = self.filepath.format(epoch=epoch + 1, **{"batch": 0, **numbers})
-        except (KeyError, IndexError, ValueError) as error:
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             known = ", ".join(["epoch", "batch", *(name for name in numbers if name != "batch")])
             raise ValueError(
                 f"ModelCheckpoint: argument 'filepath' expected names among {known} in braces, "

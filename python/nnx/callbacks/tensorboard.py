@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Literal
 
 import numpy as np
 
 from nnx._checks import integer
+from nnx._checks import path as checked_path
 from nnx.callbacks.base import Callback, Logs
 
 
@@ -20,8 +22,13 @@ class TensorBoard(Callback):
     Args:
         log_dir: the folder; made where it is missing.
         histogram_freq: every so many epochs, histograms of the weights; 0 for none.
-        write_graph: for Keras's sake; a model's `summary` is written as text.
+        write_graph: writes the model's `summary`, as text.
+        write_images: not served: False.
+        write_steps_per_second: steps of an epoch by its time, validation included, as epoch_steps_per_second.
         update_freq: "epoch", or a number of steps, or "batch": scalars of batches as well.
+        profile_batch: not served: 0.
+        embeddings_freq: not served: 0.
+        embeddings_metadata: not served: None.
 
     Raises:
         ImportError: where tensorboardX is not installed.
@@ -33,15 +40,28 @@ class TensorBoard(Callback):
         log_dir: str | os.PathLike[str] = "logs",
         histogram_freq: int = 0,
         write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
         update_freq: Literal["epoch", "batch"] | int = "epoch",
+        profile_batch: int = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: None = None,
     ) -> None:
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = checked_path("TensorBoard", "log_dir", log_dir)
+        _refuse("write_images", write_images, False)
+        _refuse("profile_batch", profile_batch, 0)
+        _refuse("embeddings_freq", embeddings_freq, 0)
+        _refuse("embeddings_metadata", embeddings_metadata, None)
+        self.write_images, self.profile_batch = False, 0
+        self.embeddings_freq, self.embeddings_metadata = 0, None
         self.histogram_freq = integer("TensorBoard", "histogram_freq", histogram_freq, low=0)
         self.write_graph = bool(write_graph)
+        self.write_steps_per_second = bool(write_steps_per_second)
         if update_freq not in ("epoch", "batch"):
             update_freq = integer("TensorBoard", "update_freq", update_freq)
         self.update_freq: Literal["epoch", "batch"] | int = update_freq
         self._writers: dict[str, Any] = {}
+        self._began = (0.0, 0)  # when the epoch did, and after how many steps
         _writer_class()
 
     def wants_batches(self) -> bool:
@@ -54,21 +74,27 @@ class TensorBoard(Callback):
         if self.write_graph and self.model.input_shape is not None:
             self._writer("train").add_text("summary", f"```\n{self.model.summary()}\n```")
 
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Looks at the clocks."""
+        self._began = time.perf_counter(), self._steps()
+
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Writes the scalars of the epoch so far."""
         if self.update_freq == "epoch":
             return
-        optimizer = self.model.optimizer
-        assert optimizer is not None
-        every = 1 if self.update_freq == "batch" else self.update_freq
-        if optimizer.iterations % every == 0:
-            self._scalars("train", "batch", logs or {}, optimizer.iterations)
+        every, steps = 1 if self.update_freq == "batch" else self.update_freq, self._steps()
+        if steps % every == 0:
+            self._scalars("train", "batch", logs or {}, steps)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Writes the epoch's scalars."""
         logs = logs or {}
         validation = {name.removeprefix("val_"): v for name, v in logs.items() if name.startswith("val_")}
         self._scalars("train", "epoch", {n: v for n, v in logs.items() if not n.startswith("val_")}, epoch)
+        if self.write_steps_per_second:
+            start, before = self._began
+            rate = (self._steps() - before) / (time.perf_counter() - start)
+            self._scalars("train", "epoch", {"steps_per_second": rate}, epoch)
         if validation:
             self._scalars("validation", "epoch", validation, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
@@ -84,6 +110,10 @@ class TensorBoard(Callback):
             writer.close()
         self._writers.clear()
 
+    def _steps(self) -> int:
+        assert self.model.optimizer is not None
+        return self.model.optimizer.iterations
+
     def _scalars(self, part: str, prefix: str, logs: Logs, step: int) -> None:
         for name, value in logs.items():
             if np.ndim(value) == 0:
@@ -96,6 +126,13 @@ class TensorBoard(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_writers": {}}
+
+
+def _refuse(argument: str, value: Any, only: Any) -> None:
+    if value:
+        raise ValueError(
+            f"TensorBoard: argument '{argument}' expected {only!r}, the only value served, got {value!r}"
+        )
 
 
 def _writer_class() -> Any:

@@ -162,8 +162,10 @@ class Run:
                 hooks.call("on_epoch_end", epoch, logs)
             cut = False
         finally:
-            state.end(cut)
-            hooks.call("on_train_end", logs)
+            try:
+                state.end(cut)
+            finally:  # also where a callback cannot tell its state
+                hooks.call("on_train_end", logs)
 
     def _look(self, hooks: Hooks) -> None:
         state = self.learner.state

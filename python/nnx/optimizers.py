@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnx import _html
 from nnx._checks import number
 from nnx._config import Configured
 from nnx.schedules import Schedule
@@ -24,6 +25,8 @@ class Optimizer(Configured):
         weight_decay: >= 0.
         clip_norm: scales the gradient of all weights together down to this norm where it is larger.
     """
+
+    _hidden = ("last_rate", "rates", "spec")
 
     def __init__(
         self, learning_rate: float | Schedule, weight_decay: float = 0.0, clip_norm: float | None = None
@@ -61,6 +64,13 @@ class Optimizer(Configured):
     def spec(self) -> dict[str, Any]:
         """The optimizer as the core takes it."""
         raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        """The arguments as a table, for notebooks, and a schedule's curve."""
+        rate = self._learning_rate
+        return _html.block(
+            super()._repr_html_(), rate._repr_html_() if isinstance(rate, Schedule) else ""
+        )
 
     @property
     def _name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 COLORS = ("#1f5fa8", "#d9662b")  # training, validation
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300, 170, 54, 10, 26, 24
@@ -15,11 +15,6 @@ _CELL = "text-align:{side};padding:2px 10px;vertical-align:top"
 def escape(text: object) -> str:
     """Text that may stand between tags and in attributes."""
     return html.escape(str(text), quote=True)
-
-
-def code(text: str) -> str:
-    """Text in a fixed-width font."""
-    return f"<code>{escape(text)}</code>"
 
 
 def block(*parts: str) -> str:
@@ -43,7 +38,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], numbers: Sequ
     return f'<table style="border-collapse:collapse">{head}<tbody>{body}</tbody></table>'
 
 
-def curves(title: str, xs: Sequence[float], series: dict[str, Sequence[float]], x_label: str = "") -> str:
+def curves(title: str, xs: Sequence[float], series: Mapping[str, Sequence[float]], x_label: str = "") -> str:
     """Lines over one axis as an SVG picture; what is not finite leaves a gap.
 
     Args:
@@ -63,10 +58,13 @@ def curves(title: str, xs: Sequence[float], series: dict[str, Sequence[float]], 
     def y_of(y: float) -> float:
         return bottom - (bottom - _TOP) * (_share(y, low, high) if high > low else 0.5)
 
-    parts = [
+    opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="10" fill="currentColor" '
-        f'role="img" aria-label="{escape(title)}">',
+        f'role="img" aria-label="{escape(title)}">'
+    )
+    parts = [
+        opening,
         _text(_LEFT, 12, title, size=12),
         f'<path d="M{_LEFT} {_TOP}V{bottom}H{right}" fill="none" stroke="currentColor" stroke-opacity="0.4"/>',
     ]

@@ -19,7 +19,10 @@ def text(model: Layer) -> str:
 
 
 def _lines(model: Layer, before: str, above: set[int]) -> Iterator[str]:
-    children = [] if id(model) in above else _children(model)
+    if id(model) in above:
+        yield f"{before}{type(model).__name__}(...)"
+        return
+    children = _children(model)
     if not children:
         yield f"{before}{text_of(model)}"
         return

@@ -68,9 +68,7 @@ class Optimizer(Configured):
     def _repr_html_(self) -> str:
         """The arguments as a table, for notebooks, and a schedule's curve."""
         rate = self._learning_rate
-        return _html.block(
-            super()._repr_html_(), rate._repr_html_() if isinstance(rate, Schedule) else ""
-        )
+        return _html.block(super()._repr_html_(), rate._repr_html_() if isinstance(rate, Schedule) else "")
 
     @property
     def _name(self) -> str:

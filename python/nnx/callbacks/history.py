@@ -9,7 +9,6 @@ import numpy as np
 from nnx import _html
 from nnx.callbacks.base import Callback, Logs
 
-
 _ROWS = 12  # of the table in a notebook, at most
 
 

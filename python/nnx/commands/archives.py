@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,7 +105,9 @@ def _array(stream: IO[bytes], size: int) -> NDArray:
         if length > _HEADER:
             raise ValueError(f"expected a header of at most {_HEADER} bytes, got {length}")
         stream.seek(-4, os.SEEK_CUR)
-    shape, fortran, dtype = readers[version](stream, max_header_size=_HEADER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        shape, fortran, dtype = readers[version](stream, max_header_size=_HEADER)
     if dtype.kind not in "fiub":
         raise ValueError(f"expected real numbers, got dtype {dtype}")
     left = size - stream.tell()

@@ -72,6 +72,7 @@ def test_a_killed_run_resumes(tmp_path, monkeypatch, unbroken, epoch, before_sav
         with pytest.raises(Cut):
             main(*SHORT, "--out", out)
     assert files(out) == {FILE, "options.json"}
+    assert nnx.load(out / FILE).epoch == epoch + (0 if before_saving else 1)
     assert main("train", "--resume", "--out", out) == 0
     expect_same(out, unbroken)
 
@@ -124,6 +125,35 @@ def test_a_finished_run_stays_as_it_is(tmp_path, unbroken):
         (out / name).write_bytes((unbroken / name).read_bytes())
     assert main("train", "--resume", "--out", out) == 0
     expect_same(out, unbroken)
+
+
+def test_a_new_run_that_is_killed_before_it_begins(tmp_path, monkeypatch, unbroken):
+    """Its options lie beside no other run's model."""
+    out = tmp_path / "out"
+    assert main("train", "--model", "mlp", "--epochs", 1, "--seed", 1, "--out", out) == 0
+
+    def save(*_):
+        raise Cut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(nnx.Sequential, "save", save)
+        with pytest.raises(Cut):
+            main(*SHORT, "--out", out)
+    assert main("train", "--resume", "--out", out) == 0
+    expect_same(out, unbroken)
+
+
+def test_ctrl_c_does_not_replace_weights_by_broken_ones(tmp_path, monkeypatch):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 30:
+            self.model.set_weights([np.full_like(w, np.nan) for w in self.model.get_weights()])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train._Keep, "on_train_batch_end", on_train_batch_end)
+    assert main(*SHORT, "--out", tmp_path) == 130
+    model = nnx.load(tmp_path / FILE)
+    assert model.epoch == 1
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def test_a_new_run_does_not_go_on_with_an_old_one(tmp_path, monkeypatch, unbroken):

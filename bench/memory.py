@@ -112,7 +112,7 @@ def resident(field: str) -> float:
 
 def estimate(model: Any, batch: int) -> float:
     """MB, as `summary` says them."""
-    text = model.summary(batch_size=batch)
+    text = model.summary(batch_size=batch, print_fn=None)
     line = next(line for line in text.splitlines() if line.startswith("Memory to train on"))
     value, unit = line.rsplit(": ", 1)[1].split()
     return float(value.replace(",", "")) * {"kB": 1e-3, "MB": 1.0, "GB": 1e3}[unit]

@@ -7,7 +7,6 @@ import nnx
 model = nnx.models.alexnet()
 model.compile(nnx.SGD(0.01, momentum=0.9), "cross_entropy")
 text = model.summary(batch_size=1)
-print(text)
 
 # The same by hand. A convolution of k x k has k * k * in * out weights and out biases, and multiplies and adds
 # k * k * in times for each output; a dense layer has in * out weights.

@@ -49,7 +49,7 @@ model = nnx.models.lenet((28, 28, 1), 10)
 model.compile(nnx.SGD(0.01, momentum=0.9), "cross_entropy")
 activations = {}
 for batch_size in (1, 8, 64, 256):
-    text = model.summary(batch_size)
+    text = model.summary(batch_size, print_fn=None)
     parts = [megabytes(text, what) for what in ("parameters", "gradients", "optimizer", "activations")]
     activations[batch_size] = parts[-1]
     print(f"{batch_size:10} {parts[0]:12.2f} {parts[1]:11.2f} {parts[2]:10.2f} {parts[3]:13.2f}")

@@ -16,5 +16,5 @@ rate = nnx.schedules.CosineDecay(0.02, length=10)
 model.compile(nnx.SGD(rate, momentum=0.9), "cross_entropy", ["accuracy"], seed=1)
 history = model.fit(images, labels, batch_size=32, epochs=10, validation_split=0.2)
 
-print(model.summary(batch_size=32))
+model.summary(batch_size=32)
 print(f"held-out accuracy: {history.history['val_accuracy'][-1]:.1%}")

@@ -55,9 +55,7 @@ def test_the_history_has_a_row_an_epoch(trained):
 
 
 def test_the_weights_are_all_there(trained):
-    from safetensors.numpy import load_file
-
-    weights = load_file(trained[0] / "weights.safetensors")
+    weights = nnx.load(trained[0] / "model.safetensors").state_dict()
     assert sum(name.endswith("kernel") for name in weights) == 4
     assert all(np.isfinite(w).all() for w in weights.values())
 
@@ -80,8 +78,9 @@ def test_info():
 def test_the_version_and_help():
     done = run("--help")
     assert done.returncode == 0
-    for word in ("train", "info"):
+    for word in ("train", "evaluate", "predict", "info", "bench"):
         assert word in done.stdout
+    assert run("--version").stdout == f"nnx {nnx.__version__}\n"
 
 
 def digits_folder(folder, **options):
@@ -188,4 +187,4 @@ def test_ctrl_c_leaves_the_model(tmp_path):
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
     assert "Traceback" not in errors
-    assert {"weights.safetensors", "history.csv"} <= files(tmp_path / "out")
+    assert {"model.safetensors", "history.csv"} <= files(tmp_path / "out")

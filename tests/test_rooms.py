@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "python/nnx"
 # From the ground up. A room may import what stands in a line above its own, and within itself.
 FLOORS = (
     "_core",
-    "_types _checks seeds",
+    "_types _checks _html seeds",
     "_config",
     "graph initializers schedules cuda plots data",
     "ops optimizers regularizers",
@@ -19,6 +19,7 @@ FLOORS = (
     "training",
     "callbacks",
     "saving summary",
+    "looking",
     "model",  # the front
     "sequential loading",
     "models rate_finder",

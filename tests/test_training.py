@@ -697,7 +697,7 @@ model.compile(nnx.SGD(0.01, momentum=0.9), "cross_entropy", device="cpu")
 for _ in range(3):
     model.train_step(x, y)
 taken = in_use() - before
-said = re.search(r"Memory to train on 128 samples, .*: ([\\d.]+) MB", model.summary(batch_size=128))[1]
+said = re.search(r"Memory to train on 128 samples, .*: ([\\d.]+) MB", model.summary(128, print_fn=None))[1]
 print(1e6 * float(said) / taken)
 """
 

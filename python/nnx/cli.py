@@ -1,27 +1,32 @@
-"""The command line: `nnx train`, `nnx info`, `nnx bench`."""
+"""The command line: `nnx train`, `nnx evaluate`, `nnx predict`, `nnx info`, `nnx bench`."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import sys
 from collections.abc import Sequence
 
+from nnx import _core
+from nnx.commands import choices
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit code: 0, 2 for an error of the user's, 130 for Ctrl-C."""
+    """Runs a command.
+
+    Returns:
+        The exit code: 0; 1 for training whose loss is not finite; 2 for an error of the user's; 130 for Ctrl-C.
+    """
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "train":
-            from nnx.commands import train
-
-            return train.run(options)
-        if options.command == "bench":
-            from nnx.commands import bench
-
-            return bench.run(options)
-        from nnx.commands import info
-
-        return info.run()
+        command = importlib.import_module(f"nnx.commands.{options.command}")
+        code: int = command.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, TypeError, OSError, MemoryError) as error:
         print(f"nnx: error: {error or type(error).__name__}", file=sys.stderr)
         return 2
@@ -31,45 +36,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nnx", description="Train neural networks.")
+    parser.add_argument("--version", action="version", version=f"nnx {_core.info()['version']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser(
         "train",
         help="train a classifier of images",
         description="Trains a classifier of images; without arguments, on the digits that come along.",
     )
-    add = train.add_argument
-    add(
+    _add_training(train)
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="loss and metrics of a model on data",
+        description="Prints loss and metrics of a model on data that it was not trained on.",
+    )
+    _add_model(evaluate)
+    evaluate.add_argument(
         "--data",
-        default="digits",
+        required=True,
         metavar="DATA",
-        help="'digits' (default); a folder of IDX files, such as Debian's package dataset-fashion-mnist puts "
-        "in /usr/share/datasets/fashion-mnist; or a .npz file with x_train, y_train, x_test, y_test or x, y",
+        help="as in nnx train; of a .npz file with x, y all samples, else those for tests",
     )
-    add("--model", default="lenet", choices=("lenet", "mlp", "alexnet"), help="default: %(default)s")
-    add("--epochs", type=_positive_int, metavar="N", help="default: by the model and the number of samples")
-    add("--batch-size", type=_positive_int, default=32, metavar="N", help="default: %(default)s")
-    add("--lr", type=_positive_float, metavar="F", help="learning rate; default: 0.02 for sgd, else 0.001")
-    add(
-        "--decay",
-        default="cosine",
-        choices=("none", "step", "exp", "cosine"),
-        help="how the learning rate falls; default: %(default)s",
-    )
-    add(
-        "--optimizer",
-        default="sgd",
-        choices=("sgd", "adam", "adamw"),
-        help="default: %(default)s, with momentum 0.9",
-    )
-    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:1")
-    add(
+    evaluate.add_argument(
         "--seed",
         type=int,
         default=0,
         metavar="N",
-        help="of weights, shuffles and dropout; default: %(default)s",
+        help="of nnx train, for what it held out; default: %(default)s",
     )
-    add("--out", default="nnx-out", metavar="DIR", help="where the results go; default: %(default)s")
+    predict = commands.add_parser(
+        "predict",
+        help="classes and probabilities of samples in files",
+        description="Prints the class of each sample and its probability.",
+    )
+    _add_model(predict)
+    predict.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help=".npy or .npz, one sample or several, with values as in training; or a picture, its values 0 to 255, "
+        "which is brought to the size of the training images (needs Pillow)",
+    )
+    predict.add_argument(
+        "--top", type=_positive_int, default=1, metavar="K", help="the K most probable classes; default: 1"
+    )
+    predict.add_argument("--csv", action="store_true", help="print a table in CSV")
     commands.add_parser("info", help="what this installation can do")
     bench = commands.add_parser(
         "bench",
@@ -80,6 +90,46 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=_positive_int, metavar="N", help="of nnx and PyTorch; default: all CPUs"
     )
     return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model", metavar="MODEL", help="a file of nnx train or Model.save: nnx-out/model.safetensors"
+    )
+    _add_device(parser)
+    parser.add_argument(
+        "--batch-size", type=_positive_int, default=256, metavar="N", help="default: %(default)s"
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:1"
+    )
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--data",
+        metavar="DATA",
+        help="'digits' (default); a folder of IDX files, such as Debian's package dataset-fashion-mnist puts "
+        "in /usr/share/datasets/fashion-mnist; or a .npz file with x_train, y_train, x_test, y_test or x, y",
+    )
+    add("--model", choices=choices.MODELS, help="default: lenet")
+    add("--epochs", type=_positive_int, metavar="N", help="default: by the model and the number of samples")
+    add("--batch-size", type=_positive_int, metavar="N", help="default: 32")
+    add("--lr", type=_positive_float, metavar="F", help="learning rate; default: 0.02 for sgd, else 0.001")
+    add("--decay", choices=choices.DECAYS, help="how the learning rate falls; default: cosine")
+    add("--optimizer", choices=choices.OPTIMIZERS, help="default: sgd, with momentum 0.9")
+    _add_device(parser)
+    add("--seed", type=int, metavar="N", help="of weights, shuffles and dropout; default: 0")
+    add("--out", default="nnx-out", metavar="DIR", help="where the results go; default: %(default)s")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out that was interrupted or killed, with its options",
+    )
 
 
 def _positive_int(text: str) -> int:

@@ -23,6 +23,8 @@ FromLogits: TypeAlias = bool | Literal["auto"]
 class Loss(Configured):
     """The base of all losses."""
 
+    _hidden = ("kind", "spec", "targets")
+
     kind: ClassVar[str]
 
     def __init__(self, reduction: Reduction = "mean") -> None:

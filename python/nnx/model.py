@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
-from nnx import _core, data, losses, optimizers, seeds, summary
+from nnx import _core, data, looking, losses, optimizers, seeds, summary
 from nnx._checks import integer
 from nnx._types import ClassWeight, NDArray, Shape
 from nnx.callbacks import Callback, CallbackList, History, ProgressBar
@@ -389,12 +389,32 @@ class Model(Layer):
         found = name_of(self, name if index is None else index, "get_layer")
         return dict(self.walk())[found]
 
-    def summary(self, batch_size: int = 1) -> str:
-        """A table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes.
+    def summary(self, batch_size: int = 1, print_fn: Callable[[str], Any] | None = print) -> str:
+        """Prints a table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes.
 
         To that each thread adds, on the CPU, what its kernels need of 4 MB of scratch memory.
+
+        Args:
+            batch_size: samples of the batch that FLOPs and memory are told for; nothing is allocated for it.
+            print_fn: called with the text; None prints nothing.
+
+        Returns:
+            The text.
+
+        Raises:
+            ValueError: before the model is built.
         """
-        return summary.table(self._learner, integer("summary", "batch_size", batch_size))
+        text = summary.table(self._learner, integer("summary", "batch_size", batch_size))
+        if print_fn is None:
+            return text
+        print_fn(text)
+        return summary.Printed(text)
+
+    def __repr__(self) -> str:
+        return looking.text(self)
+
+    def _repr_html_(self) -> str:
+        return looking.html(self, self._learner)
 
     def to(self, device: str) -> Self:
         """Moves weights, the optimizer's state and all further work to a device; clocks go on.

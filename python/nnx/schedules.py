@@ -6,20 +6,25 @@ says. Given as `learning_rate=` to an optimizer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nnx import _html
 from nnx._checks import integer, number
 from nnx._config import Configured
 
 Per: TypeAlias = Literal["epoch", "step"]
+_SHOWN = 300  # points of a curve, at most
 
 
 class Schedule(Configured):
     """A learning rate that changes. Subclasses define `_rate` on an array of times."""
+
+    _hidden = ("rates",)
 
     def __init__(self, per: Per = "epoch") -> None:
         if per not in ("epoch", "step"):
@@ -40,6 +45,19 @@ class Schedule(Configured):
 
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        """The arguments as a table, for notebooks, and the rate as a curve."""
+        end = self._horizon()
+        times = np.linspace(0.0, end, min(end + 1, _SHOWN))
+        curve = _html.curves(
+            "learning rate", times.tolist(), {"rate": np.asarray(self(times)).tolist()}, f"{self.per}s"
+        )
+        return _html.block(super()._repr_html_(), curve)
+
+    def _horizon(self) -> int:
+        """How far the curve of the rate is drawn."""
+        return 30
 
 
 class Constant(Schedule):
@@ -65,6 +83,9 @@ class StepDecay(Schedule):
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         return self.initial * self.factor ** np.floor(t / self.every)
 
+    def _horizon(self) -> int:
+        return 6 * self.every
+
 
 class ExponentialDecay(Schedule):
     """initial * exp(-rate * t)."""
@@ -77,6 +98,9 @@ class ExponentialDecay(Schedule):
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         return self.initial * np.exp(-self.rate * t)
 
+    def _horizon(self) -> int:
+        return _drawn(3.0 / self.rate if self.rate else 30.0)
+
 
 class InverseTimeDecay(Schedule):
     """initial / (1 + rate * t)."""
@@ -88,6 +112,9 @@ class InverseTimeDecay(Schedule):
 
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         return self.initial / (1.0 + self.rate * t)
+
+    def _horizon(self) -> int:
+        return _drawn(3.0 / self.rate if self.rate else 30.0)
 
 
 class PiecewiseConstant(Schedule):
@@ -113,6 +140,9 @@ class PiecewiseConstant(Schedule):
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         return self.values[np.searchsorted(self.boundaries, t, side="left")]
 
+    def _horizon(self) -> int:
+        return _drawn(1.25 * float(self.boundaries[-1]) if len(self.boundaries) else 30.0)
+
 
 class CosineDecay(Schedule):
     """From `initial` down to `final` along half a cosine of `length`, then `final` (Loshchilov and Hutter 2017)."""
@@ -126,6 +156,9 @@ class CosineDecay(Schedule):
     def _rate(self, t: npt.NDArray[np.float64]) -> Any:
         done = np.clip(t / self.length, 0.0, 1.0)
         return self.final + (self.initial - self.final) * 0.5 * (1.0 + np.cos(np.pi * done))
+
+    def _horizon(self) -> int:
+        return _drawn(1.1 * self.length)
 
 
 class Warmup(Schedule):
@@ -147,6 +180,15 @@ class Warmup(Schedule):
         """The rates of `steps` steps of one epoch."""
         warm = np.minimum(1.0, np.arange(first_step + 1, first_step + steps + 1) / self.steps)
         return self.schedule.rates(first_step, steps, epoch) * warm
+
+    def _horizon(self) -> int:
+        inner = self.schedule._horizon() if self.schedule.per == "step" else 0
+        return max(2 * self.steps, inner)
+
+
+def _drawn(end: float) -> int:
+    """A time as the end of a curve."""
+    return math.ceil(min(max(end, 1.0), 1e15))
 
 
 def get(schedule: Schedule | float) -> Schedule:

@@ -10,25 +10,55 @@ from nnx.graph.tracing import Traceable, Traced
 from nnx.training.learner import Learner
 
 
+class Printed(str):
+    """Text that stands on the screen already: a prompt, a notebook do not show it again as a result."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return ""
+
+    def _ipython_display_(self) -> None:
+        pass
+
+
 def table(learner: Learner, batch_size: int) -> str:
     """Layers, shapes, parameters, FLOPs and memory; see `Model.summary`."""
-    rows = _rows(learner.graphs.root, learner.graphs.base)
-    cells = [("Layer", "Type", "Output shape", "Parameters", "FLOPs")]
-    for row in rows:
-        shape = ", ".join(["N", *map(str, row["shape"])])
-        flops = count(row["flops"] * batch_size) if row["flops"] else ""
-        parameters = f"{row['parameters']:,}" if row["parameters"] else ""
-        cells.append((row["name"], row["type"], f"({shape})", parameters, flops))
-    widths = [max(len(line[column]) for line in cells) for column in range(5)]
-    lines = [
+    if learner.graphs.input_shape is None:
+        raise ValueError(
+            "summary: the model is not built, and without the shape of its inputs there are no shapes and no "
+            "parameters: call build(input_shape) first, build((28, 28, 1)) say, or fit"
+        )
+    lines = cells(learner, batch_size)
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    set_out = [
         "  ".join(
             [cell.ljust(width) for cell, width in zip(line[:3], widths[:3], strict=True)]
             + [cell.rjust(width) for cell, width in zip(line[3:], widths[3:], strict=True)]
         ).rstrip()
-        for line in cells
+        for line in lines
     ]
     rule = "-" * (sum(widths) + 8)
-    return "\n".join([lines[0], rule, *lines[1:], rule, *_totals(learner, batch_size)])
+    return "\n".join([set_out[0], rule, *set_out[1:], rule, *_totals(learner, batch_size)])
+
+
+def cells(learner: Learner, batch_size: int = 1) -> list[tuple[str, ...]]:
+    """A header, and for each layer in order of use its name, type, output shape, parameters and FLOPs."""
+    lines: list[tuple[str, ...]] = [("Layer", "Type", "Output shape", "Parameters", "FLOPs")]
+    for row in _rows(learner.graphs.root, learner.graphs.base):
+        shape = ", ".join(["N", *map(str, row["shape"])])
+        flops = count(row["flops"] * batch_size) if row["flops"] else ""
+        of_layer = f"{row['parameters']:,}" if row["parameters"] else ""
+        lines.append((row["name"], row["type"], f"({shape})", of_layer, flops))
+    return lines
+
+
+def parameters(learner: Learner) -> tuple[int, int]:
+    """The number of parameters, and of those that are trained."""
+    weights = learner.graphs.named_weights().values()
+    fixed = frozen(learner.graphs.root)
+    trained = (weight.size for weight in weights if weight.trainable and id(weight) not in fixed)
+    return sum(weight.size for weight in weights), sum(trained)
 
 
 def _rows(model: Traceable, traced: Traced) -> list[dict[str, Any]]:
@@ -53,10 +83,7 @@ def _rows(model: Traceable, traced: Traced) -> list[dict[str, Any]]:
 
 
 def _totals(learner: Learner, batch_size: int) -> list[str]:
-    weights = learner.graphs.named_weights().values()
-    fixed = frozen(learner.graphs.root)
-    total = sum(weight.size for weight in weights)
-    trained = sum(weight.size for weight in weights if weight.trainable and id(weight) not in fixed)
+    total, trained = parameters(learner)
     program = _training_program(learner, batch_size)
     memory = program.memory()
     names = ("parameters", "gradients", "optimizer", "activations", "workspace")
@@ -69,7 +96,17 @@ def _totals(learner: Learner, batch_size: int) -> list[str]:
         f"FLOPs for {samples}: forward {forward}, training step {training}",
         f"Memory to train on {samples}, on {learner.device}, {learner.precision}: {megabytes(total_memory)}",
         f"  {parts}",
+        *_notes(learner, memory),
     ]
+
+
+def _notes(learner: Learner, memory: dict[str, int]) -> list[str]:
+    """Why there is nothing where one expects something."""
+    if learner.optimizer is None:
+        return ["  not compiled yet: an optimizer may need memory for its state, too"]
+    if learner.loss is not None and not memory.get("gradients"):
+        return ["  gradients take none: each is added to the weights or velocities where it is computed"]
+    return []
 
 
 def _training_program(learner: Learner, batch_size: int) -> _core.Program:

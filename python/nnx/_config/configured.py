@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nnx import _html
 from nnx._config.arguments import Config, parameters_of
 from nnx._config.decoder import Decoder
 from nnx._config.encoder import Encoder
 from nnx._config.registry import add_own, is_custom
-from nnx._config.text import text_of
+from nnx._config.text import text_of, texts_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +30,8 @@ class Configured:
 
     # Attributes that are no arguments, but part of the config where they differ from the class's.
     _settings: ClassVar[tuple[str, ...]] = ()
+    # What nnx itself calls: not shown by `dir`. Subclasses add to it.
+    _hidden: ClassVar[tuple[str, ...]] = ("arguments", "plain_values")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -91,6 +94,14 @@ class Configured:
 
     def __repr__(self) -> str:
         return text_of(self)
+
+    def _repr_html_(self) -> str:
+        """The arguments as a table, for notebooks."""
+        return _html.block(f"<b>{_html.escape(type(self).__name__)}</b>", _html.table((), texts_of(self)))
+
+    def __dir__(self) -> list[str]:
+        hidden = {name for cls in type(self).__mro__ for name in vars(cls).get("_hidden", ())}
+        return sorted(set(super().__dir__()) - hidden)
 
 
 def _given(item: Configured) -> Config:

@@ -30,6 +30,14 @@ def text_of(item: Describable) -> str:
     return f"{type(item).__name__}({', '.join(parts)})"
 
 
+def texts_of(item: Describable) -> list[tuple[str, str]]:
+    """Names and values of all arguments, defaults included."""
+    try:
+        return [(name, _text(value)) for name, value in item.arguments().items()]
+    except TypeError:
+        return []
+
+
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         if value.ndim == 0:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from nnx import _html
 from nnx.callbacks.base import Callback, Logs
 from nnx.callbacks.diagnostics import by_quantity
+
+_ROWS = 12  # of the table in a notebook, at most
 
 
 class History(Callback):
@@ -39,3 +44,46 @@ class History(Callback):
         from nnx import plots
 
         return plots.curves(self, ax)
+
+    def __repr__(self) -> str:
+        if not self.epoch:
+            return "History(no epochs)"
+        last = (f"{name} {values[-1]:.4g}" for name, values in self._numbers().items())
+        count = len(self.epoch)
+        return f"History({count} epoch{'s' if count > 1 else ''}; last: {', '.join(last)})"
+
+    def _repr_html_(self) -> str:
+        """Curves of loss and metrics, and a table of the first and last epochs, for notebooks."""
+        numbers = self._numbers()
+        names = [name for name in numbers if not name.startswith("val_") and name != "learning_rate"]
+        epochs = [epoch + 1.0 for epoch in self.epoch]
+        curves = []
+        for name in names if self.epoch else []:
+            parts = {"training": numbers[name]}
+            if f"val_{name}" in numbers:
+                parts["validation"] = numbers[f"val_{name}"]
+            curves.append(_html.curves(name, epochs, parts, "epoch"))
+        lines = [
+            (epoch + 1, *(f"{values[at]:.4g}" for values in numbers.values()))
+            for at, epoch in enumerate(self.epoch)
+        ]
+        if len(lines) > _ROWS:
+            lines = [*lines[:2], ("...",) * (len(numbers) + 1), *lines[3 - _ROWS :]]
+        table = _html.table(("epoch", *numbers), lines, range(len(numbers) + 1))
+        return _html.block("<b>History</b>", _html.block(*curves), table)
+
+    def _numbers(self) -> dict[str, list[float]]:
+        """What has one number for each epoch; a metric that a callback left out of some is not shown."""
+        return {
+            name: [float(value) for value in values]
+            for name, values in self.history.items()
+            if len(values) == len(self.epoch) and all(_is_number(value) for value in values)
+        }
+
+    def __dir__(self) -> list[str]:
+        hidden = ("on_", "get_state", "set_", "restore")
+        return [name for name in super().__dir__() if not name.startswith(hidden)]
+
+
+def _is_number(value: Any) -> bool:
+    return np.ndim(value) == 0 and isinstance(value, (int, float, np.integer, np.floating))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nnx import data, datasets
 from nnx._types import NDArray
+from nnx.commands.archives import Archive
 
 HELD_OUT = 0.2  # of data that come without a test part
 
@@ -47,21 +44,32 @@ def load(name: str, seed: int) -> Images:
 
 
 def _load_npz(path: Path, seed: int) -> Images:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: expected a .npz file, and it is none")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: np.asarray(archive[name]) for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: expected a .npz file of plain arrays: {error}") from None
-    if {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        x_train, y_train, x_test, y_test = (arrays[n] for n in ("x_train", "y_train", "x_test", "y_test"))
+    archive = Archive(path)
+    found = archive.names
+    four = ("x_train", "y_train", "x_test", "y_test")
+    if set(four) <= set(found):
+        x_train, y_train, x_test, y_test = archive.read(four)
         return _checked(x_train, y_train, x_test, y_test, str(path))
-    names = ("x", "y") if "x" in arrays else ("x_train", "y_train")
-    if not set(names) <= arrays.keys():
-        found = ", ".join(arrays) or "none"
-        raise ValueError(f"{path}: expected arrays x, y or x_train, y_train, x_test, y_test; found {found}")
-    return _split(arrays[names[0]], arrays[names[1]], seed, str(path))
+    names = ("x", "y") if "x" in found else ("x_train", "y_train")
+    if not set(names) <= set(found):
+        text = ", ".join(found)[:200] or "none"
+        raise ValueError(f"{path}: expected arrays x, y or x_train, y_train, x_test, y_test; found {text}")
+    x, y = archive.read(names)
+    return _split(x, y, seed, str(path))
+
+
+def load_to_evaluate(name: str, seed: int) -> tuple[NDArray, NDArray, str]:
+    """Images, labels and what they are: the part for tests, or, of a .npz file without one, all."""
+    if name != "digits" and not Path(name).is_dir() and Path(name).exists():
+        archive = Archive(Path(name))
+        if {"x", "y"} <= set(archive.names) and "x_test" not in archive.names:
+            x, y = archive.read(("x", "y"))
+            x = _images(x, name)
+            return x, _labels(y, len(x), name), f"all samples of {name}"
+    images = load(name, seed)
+    part = f"the samples that nnx train --seed {seed} holds out of {name}"
+    tests = f"the test samples of {name}"
+    return images.x_test, images.y_test, part if name == "digits" else tests
 
 
 def _split(x: NDArray, y: NDArray, seed: int, name: str = "digits") -> Images:
@@ -81,10 +89,13 @@ def _checked(x_train: NDArray, y_train: NDArray, x_test: NDArray, y_test: NDArra
 
 
 def _images(x: NDArray, name: str) -> NDArray:
-    x = data.features(x)
+    try:
+        x = data.features(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
     if x.ndim == 3:
         x = x[..., None]
-    if x.ndim not in (2, 4) or len(x) == 0:
+    if x.ndim not in (2, 4) or x.size == 0:
         raise ValueError(f"{name}: expected images (N, H, W, C) or rows (N, features), got shape {x.shape}")
     return x
 
@@ -93,4 +104,7 @@ def _labels(y: NDArray, samples: int, name: str) -> NDArray:
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.shape != (samples,):
         raise ValueError(f"{name}: expected a label for each of {samples} images, got shape {y.shape}")
-    return data.labels(data.as_array(y, "y"), 1 << 16, f"labels of {name}")
+    try:
+        return data.labels(data.as_array(y, "y"), 1 << 16, "labels")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+
 from nnx import _core
 
 
-def run() -> int:
+def run(_: argparse.Namespace) -> int:
     """Prints versions, instruction sets, threads and CUDA."""
     info = _core.info()
     cpu, cuda = info["cpu"], info["cuda"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnx import initializers, regularizers
+from nnx import _html, initializers, regularizers
 from nnx._checks import number
 from nnx._config import Configured
 from nnx._core import Tensor
@@ -40,6 +40,7 @@ class Layer(Configured):
     # the layers around it are multiplied.
     learning_rate_multiplier: float = 1.0
     _settings = ("trainable", "learning_rate_multiplier")
+    _hidden = ("ensure_built", "given_name", "own_weights")
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -188,8 +189,14 @@ class Layer(Configured):
             return array.astype(weights[0].numpy().dtype, copy=False)
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
 
-    def __dir__(self) -> list[str]:
-        return sorted(set(super().__dir__()) - {"ensure_built", "given_name", "own_weights"})
+    def _repr_html_(self) -> str:
+        """The arguments as a table, for notebooks, and, once it is built, the weights."""
+        rows = [
+            (w.name, f"{w.shape}", f"{w.size:,}", "yes" if w.trainable and self.trainable else "no")
+            for w in self.weights
+        ]
+        weights = _html.table(("Weight", "Shape", "Parameters", "Trained"), rows, (2,)) if rows else ""
+        return _html.block(super()._repr_html_(), weights)
 
 
 def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:

@@ -33,6 +33,8 @@ class Setting:
 class Metric(Configured):
     """The base of all metrics."""
 
+    _hidden = ("result", "spec")
+
     name: ClassVar[str]
 
     def __init__(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from nnx import _html
 from nnx._checks import number
 from nnx._config import Configured
 from nnx.schedules import Schedule
@@ -29,6 +30,7 @@ class Optimizer(Configured):
             `predict` then compute with the averages, and `state_dict(averaged=True)` returns them. 0 keeps none.
     """
 
+    _hidden = ("last_rate", "rates", "spec")
     _kind: str
     # The attributes, beside those that all have, that the core takes under the same name.
     _takes: ClassVar[tuple[str, ...]] = ()
@@ -79,6 +81,11 @@ class Optimizer(Configured):
         """The optimizer as the core takes it."""
         names = ("weight_decay", "clip_norm", "clip_value", "ema", *self._takes)
         return {"kind": self._kind, **{name: getattr(self, name) for name in names}}
+
+    def _repr_html_(self) -> str:
+        """The arguments as a table, for notebooks, and a schedule's curve."""
+        rate = self._learning_rate
+        return _html.block(super()._repr_html_(), rate._repr_html_() if isinstance(rate, Schedule) else "")
 
     @property
     def _name(self) -> str:

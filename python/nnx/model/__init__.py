@@ -1,0 +1,5 @@
+"""The front: models, with all that can be done with them."""
+
+from nnx.model.model import Callbacks, Model
+
+__all__ = ["Callbacks", "Model"]

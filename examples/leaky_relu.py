@@ -21,17 +21,24 @@ def train(activation, epochs=400):
     model.compile(nnx.SGD(0.05, momentum=0.9), "mse", seed=0)
     kernel = model.get_weights()[0]  # drawn now, by the model's seed, before `dead` calls the layer by itself
     before = dead(hidden)
-    losses = model.fit(x, y, batch_size=20, epochs=epochs, verbose=0).history["loss"]
-    return model, losses, (before, dead(hidden)), float(np.abs(hidden.kernel.numpy() - kernel).max())
+    watch = nnx.callbacks.Diagnostics(every=10)
+    history = model.fit(x, y, batch_size=20, epochs=epochs, verbose=0, callbacks=[watch])
+    moved = float(np.abs(hidden.kernel.numpy() - kernel).max())
+    return model, history, (before, dead(hidden)), moved
 
 
 results = {}
-for name, activation in {"ReLU": nnx.ReLU(), "leaky ReLU": nnx.LeakyReLU(0.1), "ELU": nnx.ELU()}.items():
-    model, losses, shares, moved = results[name] = train(activation)
+for name, activation in {"ReLU": "relu", "leaky ReLU": nnx.LeakyReLU(0.1), "ELU": nnx.ELU()}.items():
+    model, history, shares, moved = results[name] = train(activation)
+    losses, updates = history.history["loss"], history.diagnostics["dense"]["update_ratio"]
     print(
         f"{name:11} dead before {shares[0]:4.0%}, after {shares[1]:4.0%}; "
-        f"loss {losses[0]:.4f} -> {losses[-1]:.6f}; hidden weights moved by up to {moved:.3f}"
+        f"loss {losses[0]:.4f} -> {losses[-1]:.6f}; hidden weights moved by up to {moved:.3f}, "
+        f"at first by {updates[0]:.1e} of their size a step"
     )
+print(
+    "ReLUs that training saw dead, epoch 1 and last:", *results["ReLU"][1].diagnostics["dense"]["dead"][::399]
+)
 
 print(f"relu'(-1) = {nnx.ops.relu_backward(1.0, nnx.ops.relu(-1.0)):g}, ", end="")
 print(f"leaky_relu'(-1) = {nnx.ops.leaky_relu_backward(1.0, nnx.ops.leaky_relu(-1.0, 0.1), 0.1):g}")
@@ -47,9 +54,12 @@ def draw(ax):
 
 _picture.save("leaky_relu.png", draw)
 
-_, losses, shares, moved = results["ReLU"]
+_, history, shares, moved = results["ReLU"]
 assert shares == (1.0, 1.0)
 assert moved == 0.0
+assert set(history.diagnostics["dense"]["dead"]) == {1.0}
+assert set(history.diagnostics["dense"]["gradient_norm"]) == {0.0}
 for name in ("leaky ReLU", "ELU"):
     assert results[name][2][1] < 1.0
-    assert results[name][1][-1] < losses[-1] / 10
+    assert results[name][1].history["loss"][-1] < history.history["loss"][-1] / 10
+    assert results[name][1].diagnostics["dense"]["gradient_norm"][0] > 0

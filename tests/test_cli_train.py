@@ -199,6 +199,8 @@ def damaged(options):
     for name, value in [
         ("epochs", -1),
         ("epochs", True),
+        ("epochs", 10**400),
+        ("lr", 10**400),
         ("batch_size", "32"),
         ("lr", None),
         ("lr", "nan"),

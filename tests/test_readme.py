@@ -12,9 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
 def python_block():
-    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return block
+    return BLOCKS[0]
 
 
 def test_the_python_block_runs():
@@ -28,6 +30,21 @@ def test_the_python_block_runs():
     )
     assert done.returncode == 0, done.stderr
     assert float(re.search(r"held-out accuracy: ([\d.]+)%", done.stdout)[1]) > 97
+
+
+def test_all_blocks_run_one_after_the_other(tmp_path):
+    assert len(BLOCKS) > 5
+    assert "```py\n" not in README
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(BLOCKS)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_python_block_is_the_example():

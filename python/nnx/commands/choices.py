@@ -29,7 +29,7 @@ _CHOICES = {"model": MODELS, "decay": DECAYS, "optimizer": OPTIMIZERS}
 
 def settle(options: argparse.Namespace) -> None:
     """Puts defaults, or what the run that is resumed had, where nothing was given."""
-    if options.data is not None and Path(options.data).exists():
+    if options.data not in (None, "digits") and Path(options.data).exists():
         options.data = str(Path(options.data).resolve())
     kept = _read(Path(options.out) / FILE) if options.resume else DEFAULTS
     for name, value in kept.items():
@@ -62,7 +62,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _fits(kept: dict[str, Any]) -> bool:
-    positive = all(type(kept[name]) is int and kept[name] > 0 for name in ("epochs", "batch_size"))
-    rate = type(kept["lr"]) in (int, float) and 0 < kept["lr"] < float("inf")
+    positive = all(type(kept[name]) is int and 0 < kept[name] < 1 << 31 for name in ("epochs", "batch_size"))
+    rate = type(kept["lr"]) in (int, float) and 0 < kept["lr"] < 1e300
     chosen = all(kept[name] in choices for name, choices in _CHOICES.items())
     return positive and rate and chosen and isinstance(kept["data"], str) and type(kept["seed"]) is int

@@ -150,7 +150,10 @@ def test_one_batch_to_a_step_is_as_ever(rng):
 
 class Steps(nnx.Callback):
     def __init__(self):
-        self.seen = []
+        self.begun, self.seen = [], []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.begun.append(batch)
 
     def on_train_batch_end(self, batch, logs=None):
         self.seen.append((batch, self.model.optimizer.iterations, logs["learning_rate"]))
@@ -162,6 +165,7 @@ def test_callbacks_and_schedules_count_steps(rng, device):
     model, _ = models(dense, lambda: nnx.SGD(schedule), device)
     steps = Steps()
     model.fit(x, y, batch_size=2, accumulate=4, callbacks=steps, verbose=0)
+    assert steps.begun == [0, 1, 2]
     assert steps.seen == [(0, 1, 0.1), (1, 2, 0.1), (2, 3, 0.2)]
     assert model.steps_per_epoch == 3
 

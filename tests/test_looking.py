@@ -248,7 +248,7 @@ SCHEDULES = [
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 def test_a_schedule_is_its_arguments_and_a_curve(schedule):
     assert read(schedule).rows
-    (picture,) = pictures(schedule)
+    *_, picture = pictures(schedule)  # after those of schedules inside
     (line,) = lines(picture)
     assert len(line) > 1
     assert np.isfinite(line).all()
@@ -264,6 +264,7 @@ def test_a_curve_falls_as_its_schedule_does():
 def test_an_optimizer_is_its_arguments_with_the_rates_curve():
     optimizer = nnx.SGD(nnx.schedules.CosineDecay(0.02, 10), momentum=0.9)
     assert ["momentum", "0.9"] in read(optimizer).rows
+    assert ["length", "10.0"] in read(optimizer).rows
     assert len(pictures(optimizer)) == 1
     assert pictures(nnx.Adam()) == []
 

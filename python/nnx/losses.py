@@ -23,7 +23,7 @@ FromLogits: TypeAlias = bool | Literal["auto"]
 class Loss(Configured):
     """The base of all losses."""
 
-    _hidden = ("kind", "spec", "targets")
+    _hidden = ("kind", "targets")
 
     kind: ClassVar[str]
 

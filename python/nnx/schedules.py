@@ -24,8 +24,6 @@ _SHOWN = 300  # points of a curve, at most
 class Schedule(Configured):
     """A learning rate that changes. Subclasses define `_rate` on an array of times."""
 
-    _hidden = ("rates",)
-
     def __init__(self, per: Per = "epoch") -> None:
         if per not in ("epoch", "step"):
             raise ValueError(f"argument 'per' expected 'epoch' or 'step', got {per!r}")

@@ -12,7 +12,7 @@ from nnx._config.arguments import Config, parameters_of
 from nnx._config.decoder import Decoder
 from nnx._config.encoder import Encoder
 from nnx._config.registry import add_own, is_custom
-from nnx._config.text import text_of, texts_of
+from nnx._config.text import text_of, texts_of, values_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,7 +31,7 @@ class Configured:
     # Attributes that are no arguments, but part of the config where they differ from the class's.
     _settings: ClassVar[tuple[str, ...]] = ()
     # What nnx itself calls: not shown by `dir`. Subclasses add to it.
-    _hidden: ClassVar[tuple[str, ...]] = ("arguments", "plain_values")
+    _hidden: ClassVar[tuple[str, ...]] = ("arguments", "last_rate", "plain_values", "rates", "spec")
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -96,8 +96,10 @@ class Configured:
         return text_of(self)
 
     def _repr_html_(self) -> str:
-        """The arguments as a table, for notebooks."""
-        return _html.block(f"<b>{_html.escape(type(self).__name__)}</b>", _html.table((), texts_of(self)))
+        """The arguments as a table, for notebooks, and below it those that have arguments of their own."""
+        inner = [value._repr_html_() for _, value in values_of(self) if isinstance(value, Configured)]
+        heading = f"<b>{_html.escape(type(self).__name__)}</b>"
+        return _html.block(heading, _html.table((), texts_of(self)), *inner)
 
     def __dir__(self) -> list[str]:
         hidden = {name for cls in type(self).__mro__ for name in vars(cls).get("_hidden", ())}

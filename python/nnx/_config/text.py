@@ -31,9 +31,14 @@ def text_of(item: Describable) -> str:
 
 
 def texts_of(item: Describable) -> list[tuple[str, str]]:
-    """Names and values of all arguments, defaults included."""
+    """Names of all arguments, defaults included, and their values as text."""
+    return [(name, _text(value)) for name, value in values_of(item)]
+
+
+def values_of(item: Describable) -> list[tuple[str, Any]]:
+    """Names and values of all arguments; none where an object does not keep them."""
     try:
-        return [(name, _text(value)) for name, value in item.arguments().items()]
+        return list(item.arguments().items())
     except TypeError:
         return []
 

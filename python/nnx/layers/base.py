@@ -40,7 +40,7 @@ class Layer(Configured):
     # the layers around it are multiplied.
     learning_rate_multiplier: float = 1.0
     _settings = ("trainable", "learning_rate_multiplier")
-    _hidden: ClassVar[tuple[str, ...]] = ("ensure_built", "given_name", "own_weights")
+    _hidden: ClassVar[tuple[str, ...]] = ("ensure_built", "given_name", "own_weights", "regularizer_of")
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):

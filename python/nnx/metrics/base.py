@@ -33,7 +33,7 @@ class Setting:
 class Metric(Configured):
     """The base of all metrics."""
 
-    _hidden = ("result", "spec")
+    _hidden = ("result",)
 
     name: ClassVar[str]
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from nnx import _html
 from nnx._checks import number
 from nnx._config import Configured
 from nnx.schedules import Schedule
@@ -81,11 +80,6 @@ class Optimizer(Configured):
         """The optimizer as the core takes it."""
         names = ("weight_decay", "clip_norm", "clip_value", "ema", *self._takes)
         return {"kind": self._kind, **{name: getattr(self, name) for name in names}}
-
-    def _repr_html_(self) -> str:
-        """The arguments as a table, for notebooks, and a schedule's curve."""
-        rate = self._learning_rate
-        return _html.block(super()._repr_html_(), rate._repr_html_() if isinstance(rate, Schedule) else "")
 
     @property
     def _name(self) -> str:

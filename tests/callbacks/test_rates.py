@@ -60,8 +60,10 @@ def test_schedulers():
         assert rates([LearningRateScheduler(schedule)], 2) == pytest.approx([0.05, 0.025])
     schedule = nnx.schedules.StepDecay(0.2, 0.5, every=2)
     assert rates([LearningRateScheduler(schedule)], 4) == pytest.approx([0.2, 0.2, 0.1, 0.1])
-    warm = nnx.schedules.Warmup(nnx.schedules.StepDecay(0.2, 0.5, every=1), 4)
-    assert rates([LearningRateScheduler(warm)], 3) == pytest.approx([0.05, 0.1, 0.15])
+    warm = nnx.schedules.Warmup(
+        nnx.schedules.StepDecay(2.0, 0.5, every=1), 4
+    )  # its second argument is no rate
+    assert rates([LearningRateScheduler(warm)], 3, nnx.SGD(1.0)) == pytest.approx([0.5, 1.0, 1.5])
 
 
 def test_what_schedulers_refuse():

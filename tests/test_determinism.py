@@ -22,7 +22,11 @@ def updated(p, g, v):
     p, v = p.copy(), np.abs(v)
     nnx.ops.sgd_update(p, g, v, 0.1, momentum=0.9)
     _core.adam_update(p, g, v.copy(), v, 3, 0.01)
-    return p, v
+    nnx.ops.rmsprop_update(p, g, v, v / 2, v.copy(), 0.01, momentum=0.5)
+    nnx.ops.adagrad_update(p, g, v, 0.01)
+    nnx.ops.lion_update(p, g, v.copy(), 0.01)
+    total = nnx.ops.penalty(p, 0.1, 0.2, v)
+    return p, v, np.array(total)
 
 
 IMAGES, MANY, ROWS = (4, 28, 28, 16), (300_000,), (2000, 65)

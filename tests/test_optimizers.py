@@ -283,6 +283,13 @@ def test_weights_that_are_set_are_what_predicts(rng):
     np.testing.assert_array_equal(model.predict(x), plain.predict(x))
 
 
+def test_early_stopping_gives_back_the_averages_it_judged_by(rng):
+    model, x, t = linear(rng, nnx.SGD(0.5, ema=0.9))
+    stop = nnx.callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+    history = model.fit(x, t, batch_size=2, epochs=6, validation_data=(x, -t), callbacks=stop, verbose=0)
+    assert model.evaluate(x, -t)["loss"] == pytest.approx(min(history.history["val_loss"]), rel=1e-12)
+
+
 # The state
 
 

@@ -74,12 +74,12 @@ class EarlyStopping(Monitor):
         if epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
-            self.best_weights, self.best_epoch = self.model.get_weights(), epoch  # better than none
+            self.best_weights, self.best_epoch = self._weights(), epoch  # better than none
         self.wait += 1
         if self.improves(value, self.best):
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
+                self.best_weights = self._weights()
             if self.baseline is None or self.improves(value, self.baseline):
                 self.wait = 0
             return
@@ -87,6 +87,12 @@ class EarlyStopping(Monitor):
             self.stopped_epoch = epoch
             self.model.stop_training = True
             say("EarlyStopping", self.verbose, f"epoch {epoch + 1}: no better {self.monitor}, training ends")
+
+    def _weights(self) -> list[NDArray]:
+        """Those that the epoch was judged by: of an optimizer with `ema` the averages."""
+        optimizer = self.model.optimizer
+        averaged = optimizer is not None and optimizer.ema > 0 and optimizer.iterations > 0
+        return list(self.model.state_dict(averaged=averaged).values())
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Gives the best weights back."""

@@ -117,11 +117,11 @@ def _layer_curves(ax: Any, layers: dict[str, dict[str, list[float]]], quantity: 
         ax.plot(
             epochs, series, color=color, label=layer, linewidth=2, marker="o" if len(series) <= 12 else None
         )
-    if quantity in ("gradient_norm", "update_ratio"):
-        if any(value > 0 for series in there.values() for value in series):
-            ax.set_yscale("log")
-    else:
+    if quantity in ("dead", "saturated"):
+        ax.set_yscale("linear")
         ax.set_ylim(-0.03, 1.03)
+    elif any(value > 0 for series in there.values() for value in series):
+        ax.set_yscale("log")
     ax.set_title(_QUANTITIES[quantity], loc="left")
     ax.set_xlabel("Epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -61,9 +61,10 @@ def by_hand(model, x, y, batch, epochs):
                     ) * layer.gamma.numpy() + layer.beta.numpy()
                     continue
                 value = np.asarray(layer(value.astype(np.float64)))
-                if name in ("conv2d", "re_lu"):
+                if name in ("conv2d", "relu"):
                     units = value.reshape(-1, value.shape[-1]).max(axis=0) > 0
-                    alive[name] = alive.get(name, False) | units
+                    owner = "dense_2" if name == "relu" else name  # the layer that it is fused into
+                    alive[owner] = alive.get(owner, False) | units
                 if name == "dense":
                     outside.setdefault(name, []).append(np.abs(value) > 0.99)
                 if name == "dense_1":

@@ -25,6 +25,7 @@ class Diagnostics(Callback):
       sample and at every place;
     - "saturated": the share of values of a sigmoid below 0.01 or above 0.99, or of a tanh beyond 0.99 or -0.99.
 
+    A ReLU that is a layer of its own right behind a dense or convolutional one counts with that.
     Leaky ReLUs, ELUs and the like cannot be dead and are not counted, nor is a sigmoid at the end of a model that
     is trained with a cross-entropy, which is computed from its logits. Weights come to the same bits with and
     without it.

@@ -9,7 +9,7 @@ import numpy as np
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))
 
-import make_model_v1  # noqa: E402
+import make_model_v1
 
 
 def test_version_1():

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+import tempfile
 import zlib
 
 import nnx
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 FLOATS = ("float32", "float64")
 FILLS = ("integers", "real")
@@ -220,3 +222,10 @@ def numeric_gradient(function, x, dy, step=1e-6):
 def directional(function, x, direction, dy, step=1e-6):
     """The derivative of sum(dy * function(x)) along `direction`."""
     return np.sum(dy * (function(x + step * direction) - function(x - step * direction))) / (2 * step)
+
+
+def saved_arrays(model):
+    """All arrays that a model's file has, by name: weights, and the optimizer's velocities and moments."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/m.safetensors")
+        return load_file(f"{folder}/m.safetensors")

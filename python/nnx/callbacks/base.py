@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from nnx._config import Configured
+
 if TYPE_CHECKING:
     from nnx.model import Model
 
 Logs: TypeAlias = dict[str, Any]
 
 
-class Callback:
+class Callback(Configured):
     """The base of all callbacks: override what you need.
 
     `self.model` is the model that trains, `self.params` a dict with "epochs", "steps" (None where unknown),

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as serialize
 
 from nnx._types import NDArray
 from nnx.saving import files
@@ -44,6 +42,8 @@ class Contents:
 
 def write(path: str | Path, kind: str, tensors: dict[str, NDArray], about: dict[str, Any]) -> None:
     """Writes a file, whole or not at all."""
+    from safetensors.numpy import save as serialize  # when it is needed: nnx is there sooner
+
     files.writable(path)  # before the work
     metadata = {
         "format": "nnx",
@@ -72,6 +72,8 @@ def read(path: str | Path) -> Contents:
 
 
 def _read(path: Path) -> Contents:
+    from safetensors import SafetensorError, safe_open
+
     with path.open("rb") as stream:
         size = path.stat().st_size
         length = int.from_bytes(stream.read(8), "little")

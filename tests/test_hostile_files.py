@@ -77,14 +77,14 @@ def test_the_file_itself_is_good(content, tmp_path):
 
 
 def test_truncated_anywhere(content, tmp_path):
-    for length in [*range(24), *range(24, len(content), 61), len(content) - 1]:
+    for length in [*range(24), *range(24, len(content), 211), len(content) - 1]:
         error = load(tmp_path, content[:length])
         assert isinstance(error, ValueError), length
         assert "hostile.safetensors: " in str(error)
 
 
 def test_any_bit_that_is_flipped_is_noticed(content, tmp_path, rng):
-    for place in rng.integers(0, len(content), 400):
+    for place in rng.integers(0, len(content), 200):
         changed = bytearray(content)
         changed[place] ^= 1 << int(rng.integers(8))
         error = load(tmp_path, bytes(changed))
@@ -181,7 +181,7 @@ def test_any_value_of_the_json_may_be_rubbish(content, tmp_path, request):
     print("seed", seed)
     chance = random.Random(seed)
     refused = 0
-    for _ in range(600):
+    for _ in range(300):
         path, value = chance.choice(where), chance.choice([*RUBBISH, places])
         if not path and value is places:
             continue
@@ -190,7 +190,7 @@ def test_any_value_of_the_json_may_be_rubbish(content, tmp_path, request):
         if error is not None:
             refused += 1
             assert "hostile.safetensors: " in str(error) or "predict" in str(error), (path, value, error)
-    assert refused > 200
+    assert refused > 100
 
 
 def test_tensors_that_lie_are_refused(content, tmp_path):
@@ -220,3 +220,29 @@ def test_json_that_is_deep_is_refused(content, tmp_path):
     for text in ("[" * 100_000, '{"a":' * 50_000 + "1" + "}" * 50_000):
         header["__metadata__"]["nnx"] = text
         assert isinstance(load(tmp_path, signed(header, data)), ValueError)
+
+
+def test_memory_stays_within_the_files_size(tmp_path):
+    model = nnx.Sequential(nnx.Dense(1500), nnx.Dense(1500))
+    model.build((1500,))
+    path = tmp_path / "large.safetensors"
+    model.save(path)
+    size = path.stat().st_size
+    assert size > 17e6
+
+    def peak():
+        tracemalloc.start()
+        try:
+            nnx.load(path, device="cpu")
+        except ValueError:
+            pass
+        finally:
+            result = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return result
+
+    assert peak() <= 1.05 * size + (1 << 20)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert peak() <= (17 << 20)  # a piece at a time: refused before any array is read

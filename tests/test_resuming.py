@@ -26,6 +26,9 @@ OPTIMIZERS = {
     "momentum": lambda: nnx.SGD(nnx.schedules.CosineDecay(0.1, 20, per="step"), momentum=0.9),
     "adam": lambda: nnx.Adam(nnx.schedules.StepDecay(0.01, every=2)),
     "adamw clipped": lambda: nnx.AdamW(0.01, clip_norm=0.5),
+    "rmsprop, averaged": lambda: nnx.RMSprop(0.003, momentum=0.5, centered=True, ema=0.9),
+    "lion": lambda: nnx.Lion(0.001, clip_value=0.1),
+    "adagrad": lambda: nnx.Adagrad(0.01, ema=0.5),
 }
 
 
@@ -136,7 +139,10 @@ def test_in_a_new_process_with_any_number_of_threads(threads, tmp_path):
     assert nnx.get_num_threads() == before
 
 
-@pytest.mark.parametrize("kind", ["split", "list of batches", "weights", "regression in float64"])
+@pytest.mark.parametrize(
+    "kind",
+    ["split", "list of batches", "weights", "regression in float64", "accumulated", "accumulated batches"],
+)
 def test_other_ways_of_giving_samples(kind, tmp_path):
     x, y = data()
     model = compiled("adam", precision="float64" if "float64" in kind else "float32")
@@ -147,6 +153,11 @@ def test_other_ways_of_giving_samples(kind, tmp_path):
     elif kind == "list of batches":
         given = ([(x[i : i + 7], y[i : i + 7]) for i in range(0, SAMPLES, 7)],)
         options["validation_data"] = given[0][:2]
+    elif kind == "accumulated":
+        options |= {"batch_size": 4, "accumulate": 3}  # the last step of an epoch has one batch
+    elif kind == "accumulated batches":
+        given = ([(x[i : i + 4], y[i : i + 4]) for i in range(0, SAMPLES, 4)],)
+        options["accumulate"] = 3
     elif kind == "weights":
         options |= {"sample_weight": np.linspace(0.1, 2, SAMPLES), "class_weight": {0: 2.0}}
     else:

@@ -29,8 +29,16 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
 PRODUCTS = "test_cuda_products.py"
 ACCUMULATION, OPTIMIZERS, REGULARIZERS = "test_accumulation.py", "test_optimizers.py", "test_regularizers.py"
 CHAIN = "test_cuda_chain.py"
+DIAGNOSTICS = "callbacks/test_diagnostics.py"
 
 CUDA_FAULTS = [
+    # Measures
+    fault("measures.cuh", "return *sampling.step % sampling.every != 0 || held_back(guard);", "return held_back(guard);", "measured at every step", DIAGNOSTICS),
+    fault("measures.cuh", "const double step = static_cast<double>(part.p[i]) - before;", "const double step = static_cast<double>(part.p[i]);",
+          "the weights taken for the update", DIAGNOSTICS),
+    fault("measures.cuh", "if (part[i].layer != static_cast<int64_t>(blockIdx.x)) continue;", "", "all layers for each", DIAGNOSTICS),
+    fault("activation.cu", "if (y[r * cols + c] > T{0}) {", "if (y[r * cols + c] >= T{0}) {", "no unit is ever dead", DIAGNOSTICS),
+    fault("activation.cu", "y[i] < low || y[i] > high ? 1.0 : 0.0", "y[i] > high ? 1.0 : 0.0", "saturated at the top alone", DIAGNOSTICS),
     # Sums over warps, blocks, grids
     fault("reduce.cuh", "for (int mask = 16; mask > 0; mask /= 2) value += shuffle_xor(value, mask);",
           "for (int mask = 8; mask > 0; mask /= 2) value += shuffle_xor(value, mask);", "sums of half warps", LOSS),

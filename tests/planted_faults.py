@@ -29,11 +29,19 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
 )
 TRAINING, UPDATES = "test_training.py", "test_updates.py"
 OPTIMIZER, OPTIMIZERS = "ops/test_optimizer.py", "test_optimizers.py"
+DIAGNOSTICS = "callbacks/test_diagnostics.py"
 REGULARIZERS, ACCUMULATION = "test_regularizers.py", "test_accumulation.py"
 POOLED = "test_pooled_convolutions.py"
 
 
 FAULTS = [
+    # Measures
+    fault("measures.h", "return *sampling.step % sampling.every != 0 || held_back(guard);", "return held_back(guard);", "measured at every step", DIAGNOSTICS),
+    fault("measures.h", "step.part[k] -= before.part[k];", "step.part[k] -= 0 * before.part[k];", "the weights taken for the update", DIAGNOSTICS),
+    fault("measures.h", "to[1] = norm > to[1] ? norm : to[1];", "to[1] = norm;", "the last norm for the largest", DIAGNOSTICS),
+    fault("measures.h", "if (part[i / kMeasuredChunks].layer != layer) continue;", "", "all layers for each", DIAGNOSTICS),
+    fault("activation.cpp", "if (largest[i] > T{0}) alive[c + i] = 1.0;", "if (largest[i] >= T{0}) alive[c + i] = 1.0;", "no unit is ever dead", DIAGNOSTICS),
+    fault("activation.cpp", "outside += y[i] < least || y[i] > most;", "outside += y[i] > most;", "saturated at the top alone", DIAGNOSTICS),
     # The matrix engine
     fault("gemm/micro.h", "sums[m][v] += factor * row[v];", "sums[m][v] += factor * row[0];", "second vector of B forgotten", DENSE),
     fault("gemm/micro.h", "for (int m = 0; m < M; ++m) a[m] = rows[m];", "for (int m = 0; m < M; ++m) a[m] = rows[0];",

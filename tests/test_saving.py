@@ -218,6 +218,12 @@ def test_a_layer_that_is_there_twice_stays_one(tmp_path):
     assert shared_output.units == 2
 
 
+def test_the_same_model_makes_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        trained().save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 def test_nothing_of_a_lambda_is_written(tmp_path):
     model = nnx.Sequential(nnx.Dense(3, lambda x: nnx.ops.relu(x)))
     with pytest.raises(TypeError, match=r"Dense\.activation: cannot be saved, since it is a lambda"):

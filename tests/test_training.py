@@ -735,3 +735,15 @@ def test_no_samples_are_no_perfect_score(device):
     whole, parts = model.evaluate(x, y), model.evaluate([(x[:0], y[:0]), (x, y), (x[:0], y[:0])])
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
     assert parts["accuracy"] == whole["accuracy"]
+
+
+def test_metrics_of_logits_are_refused():
+    """A yes or no is told by a probability; what lies outside [0, 1] is none."""
+    y = np.array([0, 1, 1])
+    for metric in (nnx.metrics.accuracy, nnx.metrics.confusion_matrix, nnx.metrics.precision):
+        with pytest.raises(
+            ValueError, match=r"'y_pred' expected probabilities in \[0, 1\] or labels.*nnx.ops.sigmoid"
+        ):
+            metric(y, np.array([[-3.0], [0.4], [2.0]]))
+    assert nnx.metrics.accuracy(y, nnx.ops.sigmoid(np.array([[-3.0], [0.4], [2.0]]))) == 1.0
+    assert nnx.metrics.accuracy(y, np.array([[0.2], [np.nan], [0.7]])) == pytest.approx(2 / 3)

@@ -258,6 +258,28 @@ void Compiler<T>::emit_pool2d_backward(const Op& op) {
        });
 }
 
+// dx = gamma * dy / sqrt(variance + epsilon): what prediction does to x, without mean and beta.
+template <class T>
+void Compiler<T>::emit_frozen_norm_backward(const Op& op) {
+  const Node& node = *op.node;
+  const int input = op.inputs[0], dy_buffer = value(op.output).gradient;
+  if (!value(input).wants_gradient) return;
+  const int64_t channels = node.shape.back(), elements = node.elements();
+  const auto [dx_buffer, policy_now] = contribute(input);
+  const Policy policy = policy_now;
+  const int zeros_buffer = program_.memory_.add(channels * static_cast<int64_t>(sizeof(T)));
+  const int own_buffer = policy == Policy::assign ? dx_buffer : buffer_of(elements);
+  const Ref<T> dy = ref(dy_buffer), dx = ref(dx_buffer), own = ref(own_buffer), zeros = ref(zeros_buffer);
+  const Ref<T> gamma = parameter_ref(node, 1), variance = parameter_ref(node, 4);
+  emit(Phase::backward, node.scope, {dy_buffer, dx_buffer, own_buffer, zeros_buffer},
+       [=, epsilon = node.epsilon, fill = table_.elementwise.fill, infer = table_.norm.batch_norm_infer,
+        add = table_.elementwise.add](Context& context, int64_t n) {
+         fill(context, channels, 0.0, zeros);
+         infer(context, {n * elements / channels, channels}, dy, gamma, zeros, zeros, variance, epsilon, own);
+         if (policy == Policy::accumulate) add(context, n * elements, own, dx, dx);
+       });
+}
+
 template <class T>
 void Compiler<T>::emit_norm_backward(const Op& op) {
   const Node& node = *op.node;
@@ -276,6 +298,7 @@ void Compiler<T>::emit_norm_backward(const Op& op) {
          });
     return;
   }
+  if (is_frozen_norm(node)) return emit_frozen_norm_backward(op);
   const int64_t channels = node.shape.back(), rows = node.elements() / channels;
   int dx_buffer = -1;
   Policy policy_x = Policy::assign;

@@ -148,6 +148,12 @@ void Compiler<T>::emit_pool2d(Op& op) {
       y_buffer, node.elements());
 }
 
+// A batch norm whose weights are not trained works as in prediction: it leaves its statistics alone, too.
+template <class T>
+bool Compiler<T>::is_frozen_norm(const Node& node) const {
+  return !trains(node, 1) && !trains(node, 2);
+}
+
 template <class T>
 void Compiler<T>::emit_batch_norm(Op& op) {
   const Node& node = *op.node;
@@ -157,7 +163,7 @@ void Compiler<T>::emit_batch_norm(Op& op) {
   const Ref<T> gamma = parameter_ref(node, 1), beta = parameter_ref(node, 2);
   const Ref<T> mean = parameter_ref(node, 3), variance = parameter_ref(node, 4);
   want_workspace(table_.norm.batch_norm_workspace({rows * program_.options_.max_batch, channels}));
-  if (!training_) {
+  if (!training_ || is_frozen_norm(node)) {
     emit(
         Phase::forward, node.scope, {x_buffer, y_buffer},
         [=, epsilon = node.epsilon, kernel = table_.norm.batch_norm_infer](Context& context, int64_t n) {

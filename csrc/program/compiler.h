@@ -73,6 +73,7 @@ class Compiler {
   // The max-pool that the device computes together with this layer; -1: none.
   int pool_behind(const Op& op) const;
   void emit_pool2d(Op& op);
+  bool is_frozen_norm(const Node& node) const;
   void emit_batch_norm(Op& op);
   void emit_elementwise(const Op& op);
 
@@ -109,6 +110,7 @@ class Compiler {
   void emit_conv2d_backward(const Op& op);
   void emit_pool2d_backward(const Op& op);
   void emit_norm_backward(const Op& op);
+  void emit_frozen_norm_backward(const Op& op);
   void emit_elementwise_backward(const Op& op);
   // The gradient buffer of a value and whether this contribution starts or adds to it.
   std::pair<int, Policy> contribute(int value);

@@ -59,9 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--seed",
         type=int,
-        default=0,
         metavar="N",
-        help="of nnx train, for what it held out; default: %(default)s",
+        help="of nnx train, for what it held out; default: as in options.json beside the model, or 0",
     )
     predict = commands.add_parser(
         "predict",

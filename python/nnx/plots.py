@@ -90,28 +90,38 @@ def diagnostics(
         The axes; for `ax=None` an array of them.
 
     Raises:
-        ValueError: where nothing was measured.
+        ValueError: where nothing was measured, or not that quantity.
     """
     layers = history if isinstance(history, dict) else history.diagnostics
     found = [name for name in _QUANTITIES if any(name in values for values in layers.values())]
-    wanted = found if ax is None else [name for name in found if name == quantity]
-    if not wanted:
+    if not found:
         raise ValueError(
             "diagnostics: nothing was measured: give fit callbacks=[nnx.callbacks.Diagnostics()]"
         )
     if ax is not None:
+        if quantity not in found:
+            raise ValueError(
+                f"diagnostics: argument 'quantity' expected what was measured, {', '.join(found)}, got {quantity!r}"
+            )
         _layer_curves(ax, layers, quantity)
+        ax.legend(frameon=False)
         return ax
-    axes = new_figure((4.8 * len(wanted), _HEIGHT)).subplots(1, len(wanted), squeeze=False)[0]
-    for panel, name in zip(axes, wanted, strict=True):
+    axes = new_figure((4.8 * len(found) + 1.6, _HEIGHT)).subplots(1, len(found), squeeze=False)[0]
+    for panel, name in zip(axes, found, strict=True):
         _layer_curves(panel, layers, name)
+    lines = {line.get_label(): line for panel in axes for line in panel.get_lines()}
+    names = [layer for layer in layers if layer in lines]
+    axes[-1].legend(
+        [lines[name] for name in names], names, frameon=False, loc="upper left", bbox_to_anchor=(1.02, 1.0)
+    )
     return axes
 
 
 def _layer_curves(ax: Any, layers: dict[str, dict[str, list[float]]], quantity: str) -> None:
     there = {layer: values[quantity] for layer, values in layers.items() if quantity in values}
-    for number, (layer, series) in enumerate(there.items()):
-        shade = 0.85 * number / max(1, len(there) - 1)  # from the first layer, dark, to the last
+    places = {layer: number for number, layer in enumerate(layers)}
+    for layer, series in there.items():
+        shade = 0.85 * places[layer] / max(1, len(layers) - 1)  # from the first layer to the last
         color = (0.12 + 0.7 * shade, 0.37 + 0.2 * shade, 0.66 - 0.5 * shade)
         epochs = np.arange(1, len(series) + 1)
         ax.plot(
@@ -125,7 +135,6 @@ def _layer_curves(ax: Any, layers: dict[str, dict[str, list[float]]], quantity: 
     ax.set_title(_QUANTITIES[quantity], loc="left")
     ax.set_xlabel("Epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False)
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
 

@@ -19,7 +19,7 @@ from nnx.model import Model
 _PAST = 0.9  # its weight in the smoothed loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearningRates:
     """What `lr_finder` found: losses of steps whose learning rates grow."""
 
@@ -38,6 +38,10 @@ class LearningRates:
         slope = np.gradient(smoothed, np.log10(rates))
         steepest = int(np.argmin(slope))
         return float(rates[steepest]) if slope[steepest] < 0 else None
+
+    def __repr__(self) -> str:
+        steps, suggestion = len(self.losses), self.suggestion
+        return f"LearningRates({steps} steps, suggestion={suggestion if suggestion is None else f'{suggestion:.3g}'})"
 
     def plot(self, ax: Any = None) -> Any:
         """Draws the loss over the learning rate; returns matplotlib axes. See `nnx.plots.learning_rates`."""
@@ -74,7 +78,8 @@ def lr_finder(
             or not finite.
 
     Returns:
-        Learning rates, losses, and a suggestion.
+        Learning rates, losses, and a suggestion; that is None where the loss does not fall, of a model that has
+        learned already, say.
 
     Raises:
         ValueError, TypeError: naming the argument that does not fit; where the model is not compiled.

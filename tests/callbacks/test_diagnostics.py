@@ -209,6 +209,10 @@ def test_pictures():
     ]  # fmt: skip
     assert len(axes[0].get_lines()) == 6
     assert nnx.plots.diagnostics(history.diagnostics, axes[1], "dead") is axes[1]
+    with pytest.raises(
+        ValueError, match=r"'quantity' expected what was measured, gradient_norm, .*, got 'colour'"
+    ):
+        nnx.plots.diagnostics(history, axes[1], "colour")
 
 
 def test_bad_arguments():

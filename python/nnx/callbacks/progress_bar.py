@@ -28,6 +28,7 @@ class ProgressBar(Callback):
                 unit=" samples",
                 unit_scale=True,
                 dynamic_ncols=True,
+                leave=False,  # the epoch's line takes its place
                 file=sys.stderr,
             )
 
@@ -38,11 +39,9 @@ class ProgressBar(Callback):
             self._bar.update(samples - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        """Finishes the bar, or prints the line."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(_line(logs or {}))
-            self._close()
-        elif self.verbose == 2:
+        """Puts the epoch's line in the place of the bar."""
+        self._close()
+        if self.verbose:
             print(f"{self._title(epoch)}: {_line(logs or {})}", file=sys.stderr)
 
     def on_train_end(self, logs: Logs | None = None) -> None:

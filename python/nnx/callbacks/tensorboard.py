@@ -72,7 +72,7 @@ class TensorBoard(Callback):
         """Opens the files."""
         self._writer("train")
         if self.write_graph and self.model.input_shape is not None:
-            self._writer("train").add_text("summary", f"```\n{self.model.summary()}\n```")
+            self._writer("train").add_text("summary", f"```\n{self.model.summary(print_fn=None)}\n```")
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Looks at the clocks."""

@@ -66,3 +66,9 @@ def _fits(kept: dict[str, Any]) -> bool:
     rate = type(kept["lr"]) in (int, float) and 0 < kept["lr"] < 1e300
     chosen = all(kept[name] in choices for name, choices in _CHOICES.items())
     return positive and rate and chosen and isinstance(kept["data"], str) and type(kept["seed"]) is int
+
+
+def seed_of(model: str) -> int:
+    """The seed of the run of `nnx train` that left this model; 0 where nothing tells."""
+    path = Path(model).parent / FILE
+    return int(_read(path)["seed"]) if path.is_file() else int(DEFAULTS["seed"])

@@ -7,17 +7,18 @@ import argparse
 import numpy as np
 
 from nnx import loading, seeds
+from nnx.commands import choices
 from nnx.commands.images import load_to_evaluate
 from nnx.model import Model
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints loss and metrics, a line each."""
-    seeds.check(options.seed)
+    seed = choices.seed_of(options.model) if options.seed is None else seeds.check(options.seed)
     model = load_model(options)
     if model.loss is None:
         raise ValueError(f"{options.model}: the model was saved without a loss: compile it with one before")
-    x, y, what = load_to_evaluate(options.data, options.seed)
+    x, y, what = load_to_evaluate(options.data, seed)
     results = model.evaluate(x, y, options.batch_size)
     print(f"{len(x):,} samples: {what}")
     width = max(map(len, results))

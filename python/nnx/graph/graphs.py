@@ -33,6 +33,7 @@ class Graphs:
         self._root = weakref.ref(root)  # which holds this object
         self._base: Traced | None = None
         self._built_for: Shape | None = None  # the base is traced when somebody asks
+        self._seen: Shape | None = None  # what the model was given as a part of another one
         self._store: _core.Parameters | None = None
         self._last: _core.Parameters | None = None  # the store whose state the next one goes on with
         self._given: States = {}  # the state that the next store begins with
@@ -51,6 +52,8 @@ class Graphs:
     def base(self) -> Traced:
         """The graph of the shape the model was built for; ValueError before that."""
         if self._base is None:
+            if self._built_for is None and self._seen is not None and self.root.weights:
+                self.build(self._seen)  # as a part of another model it was built
             if self._built_for is None:
                 raise ValueError("the model has no weights yet: call build(input_shape) first, or fit")
             self._base = tracing.trace(self.root, self._built_for)
@@ -60,6 +63,10 @@ class Graphs:
     def input_shape(self) -> Shape | None:
         """The shape the model was built for, None before that."""
         return self._built_for
+
+    def see(self, shape: Shape) -> None:
+        """Remembers the shape that the model is given as a part of another one."""
+        self._seen = shape
 
     def build(self, shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""

@@ -81,6 +81,11 @@ def outputs(y_true: Any, y_pred: Any, binary: bool) -> tuple[NDArray, NDArray, S
         prediction = prediction[:, None]
     y = data.values(y_true, prediction.shape[1:], "y_true").astype(prediction.dtype)
     _same_length(y, prediction)
+    if binary and np.any((prediction < 0) | (prediction > 1)):  # NaN is neither
+        raise ValueError(
+            "argument 'y_pred' expected probabilities in [0, 1] or labels, got other values: of logits give "
+            "nnx.ops.sigmoid(y_pred)"
+        )
     return y, prediction, Setting(prediction.shape[1:], "values", binary)
 
 

@@ -58,7 +58,7 @@ class Model(KeptModel, SteppedModel):
         """Settles how the model is trained. Weights keep their values, the optimizer begins anew.
 
         Args:
-            optimizer: "sgd", "adam", "adamw", an Optimizer or its class.
+            optimizer: "sgd", "adam", "adamw", "rmsprop", "adagrad", "lion", an Optimizer or its class.
             loss: a name or a Loss; None for a model that only predicts.
             metrics: names, classes, objects or functions of `nnx.metrics`.
             device: "cpu", "cuda", "cuda:1", or "auto": CUDA where it is there.
@@ -204,7 +204,8 @@ class Model(KeptModel, SteppedModel):
         return _core.tensor(outputs, device=x.device) if isinstance(x, _core.Tensor) else outputs
 
     def ensure_built(self, input_shape: Shape) -> None:
-        """As part of another model there is nothing to do: the inner layers build themselves."""
+        """As part of another model there is nothing to build: the inner layers build themselves."""
+        self._learner.graphs.see(tuple(input_shape))
 
     def summary(self, batch_size: int = 1, print_fn: Callable[[str], Any] | None = print) -> str:
         """Prints a table of layers, output shapes, parameters and FLOPs, and the memory a training batch takes.

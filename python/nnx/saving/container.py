@@ -52,10 +52,18 @@ def write(path: str | Path, kind: str, tensors: dict[str, NDArray], about: dict[
         "nnx": json.dumps(about, allow_nan=False, separators=(",", ":")),
         "checksum": _NO_CHECKSUM,
     }
-    content = memoryview(serialize(tensors, metadata))
-    start = _place_of_checksum(bytes(content[: 8 + int.from_bytes(content[:8], "little")]))
-    checksum = hashlib.sha256(content).hexdigest().encode()
-    files.write_atomically(path, [content[:start], checksum, content[start + len(checksum) :]])
+    content = memoryview(serialize(tensors))
+    length = int.from_bytes(content[:8], "little")
+    # The metadata in an order of its own: the same model makes the same bytes.
+    header = {"__metadata__": metadata, **json.loads(bytes(content[8 : 8 + length]))}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    start, arrays = len(text).to_bytes(8, "little") + text, content[8 + length :]
+    digest = hashlib.sha256(start)
+    digest.update(arrays)
+    place = _place_of_checksum(start)
+    start = start[:place] + digest.hexdigest().encode() + start[place + len(_NO_CHECKSUM) :]
+    files.write_atomically(path, [start, arrays])
 
 
 def read(path: str | Path) -> Contents:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -37,14 +39,8 @@ class Configured:
         super().__init_subclass__(**options)
         if not is_custom(cls):
             add_own([cls])
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if cls.__init__ is object.__init__ and (args or kwargs):
-            raise TypeError(f"{cls.__name__}() takes no arguments")
-        self = super().__new__(cls)
-        if is_custom(cls):
-            object.__setattr__(self, "_made_with", (args, kwargs))
-        return self
+        elif "__init__" in vars(cls):
+            setattr(cls, "__init__", _noting_arguments(vars(cls)["__init__"]))  # noqa: B010
 
     def arguments(self) -> Config:
         """The constructor's arguments by name, as they are now."""
@@ -108,14 +104,27 @@ class Configured:
 
 def _given(item: Configured) -> Config:
     """The arguments that an object of a custom class was made with, defaults included."""
-    args, kwargs = vars(item).get("_made_with", ((), {}))
+    if "_made_with" not in vars(item):
+        return {}
+    args, kwargs = vars(item)["_made_with"]
     try:
         bound = inspect.signature(type(item).__init__).bind(item, *args, **kwargs)
-    except TypeError:
+    except TypeError:  # it was a base class's __init__ that noted them
         return {}
     bound.apply_defaults()
-    given = dict(list(bound.arguments.items())[1:])
-    return given
+    return dict(list(bound.arguments.items())[1:])
+
+
+def _noting_arguments(initializer: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that keeps what it was called with, of the class that is made."""
+
+    @functools.wraps(initializer)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "_made_with" not in vars(self):  # a class's own comes before that of its base
+            object.__setattr__(self, "_made_with", (args, kwargs))
+        initializer(self, *args, **kwargs)
+
+    return __init__
 
 
 def _is_plain(value: Any) -> bool:

@@ -37,9 +37,6 @@ class Metric(Configured):
 
     name: ClassVar[str]
 
-    def __init__(self) -> None:
-        pass  # most have no arguments
-
     def spec(self, setting: Setting) -> dict[str, Any]:
         """What the core is to count."""
         raise NotImplementedError

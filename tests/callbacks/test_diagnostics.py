@@ -199,6 +199,39 @@ def test_frozen_layers_and_unused_ones_are_left_out():
     assert "gradient_norm" in model.diagnostics[0]["batch_norm"]
 
 
+class Block(nnx.Model):
+    """ReLUs of 6 and of `width` units behind batch norms: one layer at both places, or functions."""
+
+    def __init__(self, function, width):
+        super().__init__()
+        self.function = function
+        self.conv, self.conv_2 = nnx.Conv2D(6, 3), nnx.Conv2D(width, 3)
+        self.norm, self.norm_2 = nnx.BatchNorm(), nnx.BatchNorm()
+        self.act, self.flatten, self.dense = nnx.ReLU(), nnx.Flatten(), nnx.Dense(3)
+
+    def forward(self, x):
+        relu = nnx.ops.relu if self.function else self.act
+        x = relu(self.norm(self.conv(x)))
+        return self.dense(self.flatten(relu(self.norm_2(self.conv_2(x)))))
+
+
+@pytest.mark.parametrize("device", harness.devices())
+@pytest.mark.parametrize("function", [False, True])
+@pytest.mark.parametrize("width", [4, 6])
+@pytest.mark.parametrize("split", [False, True])
+def test_a_relu_used_twice_has_its_units_at_both_places(device, function, width, split):
+    x, y = data()
+    model = Block(function, width)
+    model.build((8, 8, 1))
+    model.norm.beta.assign(np.array([0.0, 0, 0, 0, -50, -50]))
+    model.norm_2.beta.assign(np.array([-50.0] + [0] * (width - 1)))
+    compiled("sgd", device, model=model)
+    given = ([(x[:8], y[:8]), (x[8:], y[8:])],) if split else (x, y)
+    history = model.fit(*given, epochs=2, verbose=0, callbacks=[Diagnostics()])
+    found = [values["dead"] for values in history.diagnostics.values() if "dead" in values]
+    assert found == [[3 / (6 + width)] * 2]
+
+
 def test_pictures():
     x, y = data()
     model = compiled("sgd", "cpu")

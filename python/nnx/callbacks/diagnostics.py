@@ -16,7 +16,8 @@ class Diagnostics(Callback):
     Of each layer with weights that are trained, over the measured steps of an epoch:
 
     - "gradient_norm", "largest_gradient_norm": mean and maximum of the gradient's L2 norm, over all weights of
-      the layer together, before weight decay and scaling by `clip_norm`;
+      the layer together, regularizers' part included, before weight decay and scaling by `clip_norm`, but as
+      `clip_value` leaves it;
     - "update_ratio": the mean of |weights after the step - before| / |weights before|;
 
     and of each layer with such an activation:
@@ -25,7 +26,9 @@ class Diagnostics(Callback):
       sample and at every place;
     - "saturated": the share of values of a sigmoid below 0.01 or above 0.99, or of a tanh beyond 0.99 or -0.99.
 
-    A ReLU that is a layer of its own right behind a dense or convolutional one counts with that.
+    A ReLU that is a layer of its own right behind a dense or convolutional one counts with that. A layer that is
+    used at several places has its units at each of them, and so have functions, `nnx.ops.relu` and the like,
+    in the layer whose `forward` calls them. Sigmoids and tanhs right before a max-pool are not counted.
     Leaky ReLUs, ELUs and the like cannot be dead and are not counted, nor is a sigmoid at the end of a model that
     is trained with a cross-entropy, which is computed from its logits. Weights come to the same bits with and
     without it.

@@ -17,12 +17,13 @@ class Measurements:
     """Sums by layer, over the measured steps of an epoch so far."""
 
     gradients: dict[str, list[float]] = field(default_factory=dict)  # sum, largest, sum of ratios, steps
-    alive: dict[str, NDArray] = field(default_factory=dict)  # of each unit
+    alive: dict[str, NDArray] = field(default_factory=dict)  # of each unit, at each place of a layer in turn
     outside: dict[str, list[float]] = field(default_factory=dict)  # elements saturated, elements
 
     def plus(self, raw: Raw) -> Measurements:
         """These, and what a call of the core has measured."""
         result = Measurements(dict(self.gradients), dict(self.alive), dict(self.outside))
+        places: dict[str, list[list[float]]] = {}
         for layer, kind, numbers in raw:
             if kind == "gradient":
                 total, largest, ratios, steps = result.gradients.get(layer, [0.0, 0.0, 0.0, 0.0])
@@ -34,11 +35,13 @@ class Measurements:
                     steps + numbers[3],
                 ]
             elif kind == "alive":
-                before = result.alive.get(layer, np.zeros(len(numbers)))
-                result.alive[layer] = np.maximum(before, numbers)
+                places.setdefault(layer, []).append(numbers)
             else:
                 count, of = result.outside.get(layer, [0.0, 0.0])
                 result.outside[layer] = [count + numbers[0], of + numbers[1]]
+        for layer, arrays in places.items():
+            now = np.concatenate(arrays)
+            result.alive[layer] = np.maximum(result.alive.get(layer, np.zeros(len(now))), now)
         return result
 
     def by_layer(self) -> dict[str, dict[str, float]]:

@@ -230,6 +230,7 @@ def test_a_relu_used_twice_has_its_units_at_both_places(device, function, width,
     history = model.fit(*given, epochs=2, verbose=0, callbacks=[Diagnostics()])
     found = [values["dead"] for values in history.diagnostics.values() if "dead" in values]
     assert found == [[3 / (6 + width)] * 2]
+    assert ("(forward)" in history.diagnostics) is function
 
 
 def test_pictures():

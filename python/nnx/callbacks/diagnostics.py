@@ -28,7 +28,7 @@ class Diagnostics(Callback):
 
     A ReLU that is a layer of its own right behind a dense or convolutional one counts with that. A layer that is
     used at several places has its units at each of them, and so have functions, `nnx.ops.relu` and the like,
-    in the layer whose `forward` calls them. Sigmoids and tanhs right before a max-pool are not counted.
+    in the layer whose `forward` calls them ("(forward)": the model's own). Sigmoids and tanhs right before a max-pool are not counted.
     Leaky ReLUs, ELUs and the like cannot be dead and are not counted, nor is a sigmoid at the end of a model that
     is trained with a cross-entropy, which is computed from its logits. Weights come to the same bits with and
     without it.

@@ -24,7 +24,8 @@ class Measurements:
         """These, and what a call of the core has measured."""
         result = Measurements(dict(self.gradients), dict(self.alive), dict(self.outside))
         places: dict[str, list[list[float]]] = {}
-        for layer, kind, numbers in raw:
+        for scope, kind, numbers in raw:
+            layer = scope or "(forward)"  # what the model's own forward calls
             if kind == "gradient":
                 total, largest, ratios, steps = result.gradients.get(layer, [0.0, 0.0, 0.0, 0.0])
                 largest = max(largest, numbers[1])

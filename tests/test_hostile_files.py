@@ -172,14 +172,12 @@ def with_value(about, path, value):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
-def test_any_value_of_the_json_may_be_rubbish(content, tmp_path, request):
+def test_any_value_of_the_json_may_be_rubbish(content, tmp_path, rng):
     """With a checksum that is right: refused as ValueError or MemoryError that names the file, or harmless."""
     header, data = parts(content)
     about = json.loads(header["__metadata__"]["nnx"])
     where = list(places(about))
-    seed = random.randrange(1 << 30)
-    print("seed", seed)
-    chance = random.Random(seed)
+    chance = random.Random(int(rng.integers(1 << 30)))
     refused = 0
     for _ in range(300):
         path, value = chance.choice(where), chance.choice([*RUBBISH, places])

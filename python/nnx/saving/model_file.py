@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from nnx import seeds
+from nnx._checks import integer
 from nnx._config import Decoder, Encoder
 from nnx._types import NDArray
 from nnx.graph.weight import Weight
 from nnx.layers.base import Layer
+from nnx.losses import Loss
+from nnx.metrics import Metric
+from nnx.optimizers import Optimizer
 from nnx.saving import container, snapshot
 from nnx.saving.container import Contents, FileError
 from nnx.saving.snapshot import Snapshot
@@ -108,15 +113,9 @@ def load(path: str | Path, classes: Iterable[Any], make: Callable[[Any], Learner
         return _load(contents, classes, make, device)
     except MemoryError as error:
         raise MemoryError(f"{path}: {error}") from error
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ) as error:
+    except Warning:  # made an error of by whoever asked for that
+        raise
+    except Exception as error:  # whatever constructors make of values that no file of ours has
         text = (
             str(error) if isinstance(error, (ValueError, TypeError)) else f"{type(error).__name__}: {error}"
         )
@@ -190,20 +189,33 @@ def expect_arrays(named: dict[str, Weight], arrays: dict[str, NDArray], what: st
 
 
 def _compiled(about: dict[str, Any], decoder: Decoder) -> dict[str, Any]:
-    optimizer = decoder.value(about["optimizer"])
+    optimizer = _expect(decoder.value(about["optimizer"]), Optimizer)
     if optimizer is not None:
-        optimizer.iterations = int(about["iterations"])
+        optimizer.iterations = integer("load", "iterations", about["iterations"], low=0)
     return {
         "optimizer": optimizer,
-        "loss": decoder.value(about["loss"]),
-        "metrics": [decoder.value(metric) for metric in about["metrics"]],
+        "loss": _expect(decoder.value(about["loss"]), Loss),
+        "metrics": [_expect(decoder.value(metric), Metric, none=False) for metric in about["metrics"]],
         "device": about["device"],
         "precision": about["precision"],
     }
 
 
+def _expect(value: Any, cls: type, none: bool = True) -> Any:
+    """The value, of that class or, where it may be, None."""
+    if not (isinstance(value, cls) or (none and value is None)):
+        raise TypeError(f"expected a {cls.__name__.lower()}, got {type(value).__name__}")
+    return value
+
+
 def _run(about: dict[str, Any], decoder: Decoder) -> RunState:
     values = {key: decoder.value(value) for key, value in about.items()}
+    if values["seed"] is not None:
+        seeds.check(values["seed"])
+    for name in ("epoch", "single_steps"):
+        integer("load", name, values[name], low=0)
+    if values["steps_per_epoch"] is not None:
+        integer("load", "steps_per_epoch", values["steps_per_epoch"])
     values["totals"] = Totals(**values["totals"])
     values["measurements"] = Measurements(**values.get("measurements", {}))
     values["history"] = [(int(epoch), logs) for epoch, logs in values["history"]]

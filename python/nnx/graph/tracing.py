@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -51,6 +52,11 @@ class Traced:
     input_shape: Shape
     store: _core.Parameters | None
     specs: Specs = field(default_factory=list)  # what layers say of the weights in `store`
+
+    @functools.cached_property
+    def output_shape(self) -> Shape:
+        """The output's, without the batch axis."""
+        return self.output.sample_shape
 
 
 def trace(

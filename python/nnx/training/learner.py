@@ -190,7 +190,7 @@ class Learner:
 
     def setting(self, traced: Traced, kind: TargetKind) -> Setting:
         """What the model's metrics look at."""
-        shape = traced.output.sample_shape
+        shape = traced.output_shape
         entropy = self.loss if isinstance(self.loss, losses.BinaryCrossentropy) else None
         return Setting(
             shape,

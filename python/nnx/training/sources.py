@@ -150,7 +150,7 @@ def arrays(
         got = "a single number" if targets.ndim == 0 else str(len(targets))
         raise ValueError(f"x and y expected one length, got {len(inputs)} and {got}")
     traced = learner.graph(inputs.shape[1:])
-    prepared, kind = learner.loss.targets(targets, traced.output.sample_shape)
+    prepared, kind = learner.loss.targets(targets, traced.output_shape)
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
         by_class = data.class_weights(class_weight, prepared, kind)

@@ -9,9 +9,7 @@ checksum: the SHA-256 of the file, taken with 64 zeros in its place
 
 from __future__ import annotations
 
-import hashlib
 import json
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +40,9 @@ class Contents:
 
 def write(path: str | Path, kind: str, tensors: dict[str, NDArray], about: dict[str, Any]) -> None:
     """Writes a file, whole or not at all."""
-    from safetensors.numpy import save as serialize  # when it is needed: nnx is there sooner
+    import hashlib  # when they are needed: nnx is there sooner
+
+    from safetensors.numpy import save as serialize
 
     files.writable(path)  # before the work
     metadata = {
@@ -149,6 +149,9 @@ def _place_of_checksum(start: bytes) -> int:
 
 
 def _check_sum(path: Path, header: bytes, metadata: dict[str, str]) -> None:
+    import hashlib
+    import mmap
+
     place = _place_of_checksum(b"-" * 8 + header)
     digest = hashlib.sha256()
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:

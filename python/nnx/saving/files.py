@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import socket
 import time
 import zlib
 from collections.abc import Iterable, Iterator
@@ -59,6 +57,9 @@ def writable(path: str | Path) -> Path:
 @contextlib.contextmanager
 def _temporary_beside(target: Path) -> Iterator[Path]:
     """A name for a temporary file, which is gone in the end."""
+    import secrets  # with sockets and hashes, which need not be loaded before
+    import socket
+
     prefix, host = f".{target.name[:60]}.", f"{zlib.crc32(socket.gethostname().encode()):08x}"
     _clear_away(target.parent, prefix, host)
     temporary = target.parent / f"{prefix}{host}-{os.getpid()}-{secrets.token_hex(4)}.tmp"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
 from nnx._types import NDArray
@@ -22,6 +20,8 @@ def of_source(source: Source | None) -> dict[str, str]:
 
 def of_array(array: NDArray) -> str:
     """A digest of dtype, shape and up to 4096 rows."""
+    import hashlib  # when it is needed: nnx is there sooner
+
     rows = np.unique(np.linspace(0, len(array) - 1, min(len(array), _ROWS)).astype(np.int64))
     digest = hashlib.blake2b(f"{array.dtype} {array.shape} ".encode(), digest_size=16)
     for row in np.array_split(rows, max(1, len(rows) // 256)):  # of a mapped file no more than is looked at

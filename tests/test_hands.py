@@ -183,7 +183,12 @@ def test_bad_gradients_change_nothing():
             ValueError,
             r"weight 'bias' expected shape \(8,\), got \(3,\)",
         ),
-        (bad, ValueError, "expected finite numbers, got NaN or infinity in 'dense.bias'"),
+        (bad, ValueError, "expected finite numbers that float32 holds, got NaN or infinity in 'dense.bias'"),
+        (
+            {**gradients, "dense.bias": np.full(8, 1e39)},
+            ValueError,
+            "float32 holds, got larger ones in 'dense.bias'",
+        ),
         (list(gradients.values()), TypeError, "expected a dict by names of weights, got list"),
     ):
         with pytest.raises(error, match=message):

@@ -71,10 +71,14 @@ def _checked(
         parts = (("missing", missing), ("unexpected", unexpected))
         text = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
         raise ValueError(f"apply_gradients: argument 'gradients' {text}")
-    arrays = {name: named[name].checked(there[name]) for name in trained}
+    checked = {name: named[name].checked(there[name]) for name in trained}
+    with np.errstate(over="ignore"):  # told below
+        arrays = {name: array.astype(learner.dtype) for name, array in checked.items()}
     for name, array in arrays.items():
         if not np.all(np.isfinite(array)):
+            what = "NaN or infinity" if not np.all(np.isfinite(checked[name])) else "larger ones"
             raise ValueError(
-                f"apply_gradients: argument 'gradients' expected finite numbers, got NaN or infinity in '{name}'"
+                f"apply_gradients: argument 'gradients' expected finite numbers that {learner.dtype} holds, "
+                f"got {what} in '{name}'"
             )
     return arrays

@@ -52,8 +52,8 @@ class Configured:
 
     def plain_values(self) -> Config:
         """Numbers, strings and the like that are kept under arguments' names, and all settings, as they are now."""
-        kept = {name: value for name, value in vars(self).items() if name in parameters_of(type(self))}
-        plain = {name: value for name, value in kept.items() if _is_plain(value)}
+        parameters = parameters_of(type(self))
+        plain = {name: value for name, value in vars(self).items() if name in parameters and _is_plain(value)}
         return plain | {name: getattr(self, name) for name in self._settings}
 
     def _argument(self, name: str) -> Any:

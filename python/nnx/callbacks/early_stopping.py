@@ -91,8 +91,8 @@ class EarlyStopping(Monitor):
     def _weights(self) -> list[NDArray]:
         """Those that the epoch was judged by: of an optimizer with `ema` the averages."""
         optimizer = self.model.optimizer
-        averaged = optimizer is not None and optimizer.ema > 0 and optimizer.iterations > 0
-        return list(self.model.state_dict(averaged=averaged).values())
+        assert optimizer is not None
+        return list(self.model.state_dict(averaged=optimizer.has_averages).values())
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Gives the best weights back."""

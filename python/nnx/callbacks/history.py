@@ -30,13 +30,17 @@ class History(Callback):
         """Takes the epochs of a run that is resumed."""
         self.history, self.epoch = {}, []
         for epoch, logs in epochs:
-            History.on_epoch_end(self, epoch, logs)
+            self._append(epoch, logs)
+        self.diagnostics = by_quantity(self.model.diagnostics)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Appends the epoch's numbers."""
-        self.epoch.append(epoch)
+        self._append(epoch, logs or {})
         self.diagnostics = by_quantity(self.model.diagnostics)
-        for key, value in (logs or {}).items():
+
+    def _append(self, epoch: int, logs: Logs) -> None:
+        self.epoch.append(epoch)
+        for key, value in logs.items():
             self.history.setdefault(key, []).append(value)
 
     def plot(self, ax: Any = None) -> Any:

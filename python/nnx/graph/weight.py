@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,3 +128,31 @@ class Weight:
 
     def __repr__(self) -> str:
         return f"Weight({self.name!r}, shape={self.shape}, trainable={self.trainable})"
+
+
+def listed(problems: Mapping[str, Iterable[str]]) -> str:
+    """The kinds of problems that have names, as in "missing: a, b; unexpected: c"; empty where none has."""
+    given = {kind: ", ".join(names) for kind, names in problems.items()}
+    return "; ".join(f"{kind}: {names}" for kind, names in given.items() if names)
+
+
+def expect_arrays(named: Mapping[str, Weight], arrays: Mapping[str, Any], what: str = "weights") -> None:
+    """ValueError lists what is missing, unexpected or of another shape."""
+    problems = {
+        "missing": [name for name in named if name not in arrays],
+        "unexpected": [name for name in arrays if name not in named],
+        "of another shape": [
+            f"{name} expected {weight.shape}, got {np.shape(arrays[name])}"
+            for name, weight in named.items()
+            if name in arrays and np.shape(arrays[name]) != weight.shape
+        ],
+    }
+    if text := listed(problems):
+        raise ValueError(f"{what} {text}")
+
+
+def assign_all(weights: Iterable[Weight], values: Iterable[npt.ArrayLike]) -> None:
+    """Sets all weights or, where one value does not fit, none; errors as `Weight.assign`."""
+    pairs = [(weight, weight.checked(value)) for weight, value in zip(weights, values, strict=True)]
+    for weight, array in pairs:
+        weight.assign(array)

@@ -16,7 +16,7 @@ from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
 from nnx.graph.symbol import Symbol
-from nnx.graph.weight import Weight
+from nnx.graph.weight import Weight, assign_all
 from nnx.initializers import InitializerLike
 from nnx.regularizers import Regularizer, RegularizerLike
 
@@ -140,9 +140,7 @@ class Layer(Configured):
         if len(weights) != len(own):
             more = "" if self.built else "; the layer is not built yet"
             raise ValueError(f"{self.name}.set_weights: expected {len(own)} arrays, got {len(weights)}{more}")
-        arrays = [weight.checked(array) for weight, array in zip(own, weights, strict=True)]
-        for weight, array in zip(own, arrays, strict=True):
-            weight.assign(array)
+        assign_all(own, weights)
 
     def count_params(self) -> int:
         """The number of elements of all weights, trained or not.

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any
 
 from nnx._checks import integer
 from nnx._types import Shape
-from nnx.callbacks import Callback
 from nnx.graph.graphs import Graphs
 from nnx.layers.base import Layer
 from nnx.losses import Loss
@@ -16,8 +14,6 @@ from nnx.optimizers import Optimizer
 from nnx.saving import snapshot
 from nnx.training.activations import name_of
 from nnx.training.learner import Learner
-
-Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
 
 class _DirectLayers:

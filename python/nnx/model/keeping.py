@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from nnx._types import NDArray
-from nnx.callbacks import Callback
+from nnx.graph.weight import assign_all, expect_arrays
 from nnx.model.base import ModelBase
 from nnx.saving import model_file, weights_file
 from nnx.training import devices
@@ -17,8 +17,6 @@ from nnx.training.learner import Learner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
 
 class KeptModel(ModelBase):
@@ -111,12 +109,10 @@ class KeptModel(ModelBase):
         """Sets all weights, or none: ValueError lists what is missing, unexpected or of another shape."""
         named = self._learner.graphs.named_weights()
         try:
-            model_file.expect_arrays(named, state)
+            expect_arrays(named, state)
         except ValueError as error:
             raise ValueError(f"load_state_dict: {error}") from None
-        arrays = {name: weight.checked(state[name]) for name, weight in named.items()}
-        for name, weight in named.items():
-            weight.assign(arrays[name])
+        assign_all(named.values(), [state[name] for name in named])
 
     def get_weights(self) -> list[NDArray]:
         """Copies of all weights, in the order of `state_dict`."""

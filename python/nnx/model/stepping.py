@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 import numpy.typing as npt
 
 from nnx._checks import integer
 from nnx._types import ClassWeight, NDArray
-from nnx.callbacks import Callback
 from nnx.model.base import ModelBase
 from nnx.training import gradients, steps
 from nnx.training.activations import activations as _activations
 from nnx.training.gradients import apply_gradients as _apply_gradients
-
-Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
 
 class SteppedModel(ModelBase):

@@ -64,6 +64,11 @@ class Optimizer(Configured):
             value = number(self._name, "learning_rate", value)
         self._learning_rate: float | Schedule = value
 
+    @property
+    def has_averages(self) -> bool:
+        """Whether there are averages of weights: with `ema`, once a step was done."""
+        return self.ema > 0 and self.iterations > 0
+
     def rates(self, steps: int, epoch: int) -> npt.NDArray[np.float64]:
         """The learning rates of the next `steps` steps, or a single one for them all."""
         if isinstance(self._learning_rate, Schedule):

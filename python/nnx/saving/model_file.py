@@ -7,13 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnx import seeds
 from nnx._checks import integer
 from nnx._config import Decoder, Encoder
 from nnx._types import NDArray
-from nnx.graph.weight import Weight
+from nnx.graph.weight import expect_arrays
 from nnx.layers.base import Layer
 from nnx.losses import Loss
 from nnx.metrics import Metric
@@ -63,10 +61,10 @@ def _add(tensors: dict[str, NDArray], prefix: str, arrays: dict[Any, NDArray]) -
 
 def _about_layer(layer: Layer) -> dict[str, Any]:
     """The class, and what of its attributes a constructor of someone else's may not know: plain values."""
-    plain: dict[str, Any] = {}
-    for name, value in layer.plain_values().items():
-        plain[name] = Encoder(tuples=True).value(value)
-    return {"class_name": type(layer).__name__, "values": plain}
+    return {
+        "class_name": type(layer).__name__,
+        "values": Encoder(tuples=True).value(layer.plain_values()),
+    }
 
 
 def _about_compiled(now: Snapshot, encoder: Encoder) -> dict[str, Any]:
@@ -164,28 +162,13 @@ def _set_layers(model: Any, layers: dict[str, Any]) -> None:
     ]
     if differences:
         raise ValueError(f"the layers are not those that were saved: {'; '.join(differences)}")
+    decoder = Decoder()
     for name, layer in found.items():
         now = layer.plain_values()
         for attribute, kept in layers[name]["values"].items():
-            value = Decoder().value(kept)
+            value = decoder.value(kept)
             if attribute in now and now[attribute] != value:
                 setattr(layer, attribute, value)
-
-
-def expect_arrays(named: dict[str, Weight], arrays: dict[str, NDArray], what: str = "weights") -> None:
-    """ValueError lists what is missing, unexpected or of another shape."""
-    problems = {
-        "missing": [name for name in named if name not in arrays],
-        "unexpected": [name for name in arrays if name not in named],
-        "of another shape": [
-            f"{name} expected {weight.shape}, got {np.shape(arrays[name])}"
-            for name, weight in named.items()
-            if name in arrays and np.shape(arrays[name]) != weight.shape
-        ],
-    }
-    if any(problems.values()):
-        text = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
-        raise ValueError(f"{what} {text}")
 
 
 def _compiled(about: dict[str, Any], decoder: Decoder) -> dict[str, Any]:

@@ -34,8 +34,7 @@ def take(learner: Learner) -> Snapshot:
     state.update()
     if learner.graphs.input_shape is not None:
         state.drawn_seed()  # weights that have no values yet get the same in both
-    run = copy.copy(state)
-    run.running, run.look = False, None
+    run = copy.copy(state)  # not running, see its __getstate__
     run.history, run.callbacks = list(state.history), list(state.callbacks)
     return Snapshot(
         learner.graphs.input_shape,

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nnx._types import NDArray
-from nnx.graph.weight import Weight
+from nnx.graph.weight import Weight, assign_all, expect_arrays
 from nnx.saving import container
 from nnx.saving.container import FileError
-from nnx.saving.model_file import expect_arrays
 
 
 class Difference(NamedTuple):
@@ -46,6 +45,5 @@ def load(named: dict[str, Weight], path: str | Path, strict: bool) -> Difference
     except ValueError as error:
         fit = all(np.shape(array) == named[name].shape for name, array in common.items())
         raise FileError(f"{path}: {error}{'; strict=False takes those that fit' if fit else ''}") from None
-    for name, array in common.items():
-        named[name].assign(array)
+    assign_all([named[name] for name in common], common.values())
     return difference

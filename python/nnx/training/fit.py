@@ -52,8 +52,6 @@ class Run:
 
     def __init__(self, learner: Learner, x: Any, y: Any, plan: Plan) -> None:
         learner.expect_compiled()
-        if learner.state.running:
-            raise RuntimeError("fit: the model trains already, in a call that is not over: a callback's?")
         if plan.initial_epoch is not None and plan.initial_epoch > plan.epochs:
             warnings.warn(
                 f"fit: nothing is trained: argument 'epochs', the epoch to stop before, is {plan.epochs}, "

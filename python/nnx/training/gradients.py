@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nnx import _core
 from nnx._types import NDArray
 from nnx.graph.tracing import Traced
+from nnx.graph.weight import listed
 from nnx.training import sources
 from nnx.training.learner import Learner
 
@@ -65,11 +66,11 @@ def _checked(
         )
     named = learner.graphs.named_weights()
     there = {name: gradient for name, gradient in given.items() if gradient is not None}
-    missing = [name for name in trained if name not in there]
-    unexpected = [str(name) for name in there if name not in named]
-    if missing or unexpected:
-        parts = (("missing", missing), ("unexpected", unexpected))
-        text = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
+    problems = {
+        "missing": [name for name in trained if name not in there],
+        "unexpected": [str(name) for name in there if name not in named],
+    }
+    if text := listed(problems):
         raise ValueError(f"apply_gradients: argument 'gradients' {text}")
     checked = {name: named[name].checked(there[name]) for name in trained}
     with np.errstate(over="ignore"):  # told below

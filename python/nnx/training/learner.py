@@ -120,7 +120,7 @@ class Learner:
     @property
     def averaged(self) -> bool:
         """Whether there are averages of weights, to evaluate and predict with."""
-        return self.optimizer is not None and self.optimizer.ema > 0 and self.optimizer.iterations > 0
+        return self.optimizer is not None and self.optimizer.has_averages
 
     def averages(self) -> dict[str, NDArray]:
         """Copies of weights by name, those that are trained as their averages; ValueError without averages."""

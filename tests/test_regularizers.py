@@ -297,3 +297,13 @@ def test_bad_multipliers():
         layer.learning_rate_multiplier = -1
     with pytest.raises(TypeError, match="'learning_rate_multiplier' expected a number, got str"):
         layer.learning_rate_multiplier = "2"
+
+
+def test_making_one_is_no_change_of_any_model():
+    """Other models keep what they have traced; setting l2 on it afterwards is told to all."""
+    count = nnx.graph.changes.count()
+    penalty = nnx.regularizers.L2(0.1)
+    nnx.regularizers.get("l1_l2")
+    assert nnx.graph.changes.count() == count
+    penalty.l2 = 0.2
+    assert nnx.graph.changes.count() > count

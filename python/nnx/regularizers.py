@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from nnx._checks import number
@@ -21,8 +22,10 @@ class Regularizer(Configured):
     l2: float = 0.0
 
     def __setattr__(self, name: str, value: Any) -> None:
+        changed = name in vars(self)  # not when it is made: no layer has it yet
         super().__setattr__(name, number(type(self).__name__, name, value) if name in ("l1", "l2") else value)
-        changes.note()
+        if changed:
+            changes.note()
 
 
 class L1(Regularizer):
@@ -62,6 +65,14 @@ class L1L2(Regularizer):
 RegularizerLike: TypeAlias = str | Regularizer | type[L1] | type[L2] | type[L1L2] | None
 
 
+_BY_NAME: dict[str, Callable[[], Regularizer]] = {
+    "l1": L1,
+    "l2": L2,
+    "l1_l2": lambda: L1L2(0.01, 0.01),
+    "l1l2": lambda: L1L2(0.01, 0.01),
+}
+
+
 def get(regularizer: RegularizerLike) -> Regularizer | None:
     """A Regularizer from a Regularizer, its class, or a name: "l1", "l2" (0.01 each) or "l1_l2" (0.01 both).
 
@@ -77,7 +88,6 @@ def get(regularizer: RegularizerLike) -> Regularizer | None:
         raise TypeError(
             f"argument 'regularizer' expected a name or a Regularizer, got {type(regularizer).__name__}"
         )
-    names = {"l1": L1(), "l2": L2(), "l1_l2": L1L2(0.01, 0.01), "l1l2": L1L2(0.01, 0.01)}
-    if regularizer.lower() not in names:
-        raise ValueError(f"argument 'regularizer' expected one of {', '.join(names)}, got {regularizer!r}")
-    return names[regularizer.lower()]
+    if regularizer.lower() not in _BY_NAME:
+        raise ValueError(f"argument 'regularizer' expected one of {', '.join(_BY_NAME)}, got {regularizer!r}")
+    return _BY_NAME[regularizer.lower()]()

@@ -42,7 +42,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 
 STAGES=(build kernels digits memcheck train gemm epoch suite racecheck initcheck synccheck steps profile plan rounding compile)
 # With the seconds that each may take.
-CONTACT=(build:150 kernels:60 digits:30 memcheck:60 train:170 gemm:45 epoch:60 suite:150 racecheck:90)
+CONTACT=(build:150 kernels:60 digits:30 memcheck:60 train:170 gemm:45 epoch:60 suite:200 racecheck:90)
 CONTACT2=(build:150 steps:60 profile:90 plan:40 rounding:60 initcheck:60 synccheck:60 compile:240)
 SKIPPED=77
 
@@ -158,7 +158,9 @@ stage_suite() {
     "$PYTHON" -m pytest "${options[@]}" tests/ops/test_elementwise.py tests/ops/test_softmax.py "$@"
     return
   fi
-  for name in tests/ops tests/test_{tensor,cuda,cuda_products,gradients,model_gradients,training,extremes,determinism}.py; do
+  for name in tests/ops \
+    tests/test_{tensor,cuda,cuda_chain,cuda_products,gradients,model_gradients,training,extremes,determinism}.py \
+    tests/test_{optimizers,regularizers,accumulation,hands,resuming,saving}.py tests/callbacks/test_diagnostics.py; do
     if [ -e "$name" ]; then files+=("$name"); fi
   done
   "$PYTHON" -m pytest "${options[@]}" "${files[@]}" "$@"

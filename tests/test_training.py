@@ -689,6 +689,7 @@ def in_use():  # bytes: private pages, less what is free in the heap
     ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
     return 1024 * int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1])
 
+nnx.set_num_threads(2)  # each has a stack, which is not the model's
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((128, 784), np.float32), rng.integers(0, 10, 128)
 before = in_use()

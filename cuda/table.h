@@ -26,6 +26,8 @@ template <class T>
 void fill(kernels::OptimizerKernels<T>&);
 template <class T>
 void fill(kernels::ElementwiseKernels<T>&);
+template <class T>
+void fill(kernels::ArithmeticKernels<T>&);
 
 // float: any precision; double: strict only.
 template <class T>
@@ -41,6 +43,7 @@ kernels::Table<T> make_table(Precision precision) {
   fill(table.norm);
   fill(table.optimizer);
   fill(table.elementwise);
+  fill(table.arithmetic);
   return table;
 }
 

@@ -43,6 +43,7 @@ def test_the_families():
                 "norm",
                 "optimizer",
                 "elementwise",
+                "arithmetic",
             ]
         )
         == FAMILIES

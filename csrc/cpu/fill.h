@@ -26,5 +26,7 @@ template <class T>
 void fill(kernels::OptimizerKernels<T>&);
 template <class T>
 void fill(kernels::ElementwiseKernels<T>&);
+template <class T>
+void fill(kernels::ArithmeticKernels<T>&);
 
 }  // namespace nnx::cpu::NNX_ISA

@@ -17,6 +17,7 @@ void fill(kernels::Table<T>& table) {
   fill(table.norm);
   fill(table.optimizer);
   fill(table.elementwise);
+  fill(table.arithmetic);
 }
 
 template void fill(kernels::Table<float>&);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/arithmetic.h"
 #include "kernels/conv2d.h"
 #include "kernels/dense.h"
 #include "kernels/dropout.h"
@@ -31,6 +32,7 @@ struct Table {
   NormKernels<T> norm;
   OptimizerKernels<T> optimizer;
   ElementwiseKernels<T> elementwise;
+  ArithmeticKernels<T> arithmetic;
 };
 
 }  // namespace nnx::kernels

@@ -1,5 +1,7 @@
 #include "ops/optimizer.h"
 
+#include <vector>
+
 #include "ops/checks.h"
 
 namespace nnx::ops {
@@ -11,19 +13,42 @@ struct State {
   const Tensor& tensor;
 };
 
-void check_update(const char* where, const Tensor& p, const Tensor& g, std::initializer_list<State> states) {
+void check_update(const char* where, const Tensor& p, const Tensor& g, const std::vector<State>& states) {
   expect_float(where, "p", p);
   expect_writable(where, "p", p);
   expect_like(where, "g", g, p);
   expect_shape(where, "g", g.shape(), p.shape());
   expect_disjoint(where, "g", g, p);
-  for (const State& state : states) {
-    expect_like(where, state.name, state.tensor, p);
-    expect_shape(where, state.name, state.tensor.shape(), p.shape());
-    expect_writable(where, state.name, state.tensor);
-    expect_disjoint(where, state.name, state.tensor, p);
-    expect_disjoint(where, state.name, state.tensor, g);
+  for (size_t i = 0; i < states.size(); ++i) {
+    const auto& [name, tensor] = states[i];
+    expect_like(where, name, tensor, p);
+    expect_shape(where, name, tensor.shape(), p.shape());
+    expect_writable(where, name, tensor);
+    expect_disjoint(where, name, tensor, p);
+    expect_disjoint(where, name, tensor, g);
+    for (size_t before = 0; before < i; ++before) expect_disjoint(where, name, tensor, states[before].tensor);
   }
+}
+
+// `written` is changed with the help of `read`.
+void check_pair(const char* where, const char* name, const Tensor& written, const char* other,
+                const Tensor& read) {
+  expect_float(where, name, written);
+  expect_writable(where, name, written);
+  expect_like(where, other, read, written);
+  expect_shape(where, other, read.shape(), written.shape());
+  expect_disjoint(where, other, read, written);
+}
+
+// body(kernels, context, n, T{}) on the device of p
+template <class F>
+void on_elements(const Tensor& p, double work, const F& body) {
+  Device& device = device_of(p.device());
+  dispatch(p.dtype(), [&](auto zero) {
+    const auto& kernels = device.table<decltype(zero)>().optimizer;
+    run(device, work * static_cast<double>(p.elements()), 0,
+        [&](Context& context) { body(kernels, context, p.elements(), zero); });
+  });
 }
 
 }  // namespace
@@ -65,76 +90,37 @@ void check_rule(const char* where, const LionRule& rule) {
 
 void sgd_update(const Tensor& p, const Tensor& g, const Tensor& velocity, const SgdRule& rule) {
   const char* where = "sgd_update";
-  if (velocity.defined()) {
-    check_update(where, p, g, {{"velocity", velocity}});
-  } else {
-    check_update(where, p, g, {});
-    if (rule.momentum != 0.0) bad_value(where, "velocity", "an array, as there is momentum", "None");
+  std::vector<State> states;
+  if (velocity.defined()) states.push_back({"velocity", velocity});
+  check_update(where, p, g, states);
+  if (!velocity.defined() && rule.momentum != 0.0) {
+    bad_value(where, "velocity", "an array, as there is momentum", "None");
   }
   check_rule(where, rule);
-  Device& device = device_of(p.device());
-  dispatch(p.dtype(), [&](auto zero) {
+  on_elements(p, 4.0, [&](const auto& kernels, Context& context, int64_t n, auto zero) {
     using T = decltype(zero);
-    const auto& kernels = device.table<T>().optimizer;
-    run(device, 4.0 * static_cast<double>(p.elements()), 0, [&](Context& context) {
-      kernels.sgd(context, p.elements(), p.data<T>(), g.data<T>(), velocity.data<T>(), rule);
-    });
+    kernels.sgd(context, n, p.data<T>(), g.data<T>(), velocity.data<T>(), rule);
   });
 }
 
 void adam_update(const Tensor& p, const Tensor& g, const Tensor& m, const Tensor& v, const AdamRule& rule) {
   const char* where = "adam_update";
   check_update(where, p, g, {{"m", m}, {"v", v}});
-  expect_disjoint(where, "v", v, m);
   check_rule(where, rule);
-  Device& device = device_of(p.device());
-  dispatch(p.dtype(), [&](auto zero) {
+  on_elements(p, 16.0, [&](const auto& kernels, Context& context, int64_t n, auto zero) {
     using T = decltype(zero);
-    const auto& kernels = device.table<T>().optimizer;
-    run(device, 16.0 * static_cast<double>(p.elements()), 0, [&](Context& context) {
-      kernels.adam(context, p.elements(), p.data<T>(), g.data<T>(), m.data<T>(), v.data<T>(), rule);
-    });
+    kernels.adam(context, n, p.data<T>(), g.data<T>(), m.data<T>(), v.data<T>(), rule);
   });
 }
-
-namespace {
-
-// `written` is changed with the help of `read`.
-void check_pair(const char* where, const char* name, const Tensor& written, const char* other,
-                const Tensor& read) {
-  expect_float(where, name, written);
-  expect_writable(where, name, written);
-  expect_like(where, other, read, written);
-  expect_shape(where, other, read.shape(), written.shape());
-  expect_disjoint(where, other, read, written);
-}
-
-// body(kernels, context, n, T{}) on the device of p
-template <class F>
-void on_elements(const Tensor& p, double work, const F& body) {
-  Device& device = device_of(p.device());
-  dispatch(p.dtype(), [&](auto zero) {
-    const auto& kernels = device.table<decltype(zero)>().optimizer;
-    run(device, work * static_cast<double>(p.elements()), 0,
-        [&](Context& context) { body(kernels, context, p.elements(), zero); });
-  });
-}
-
-}  // namespace
 
 void rmsprop_update(const Tensor& p, const Tensor& g, const Tensor& square, const Tensor& mean,
                     const Tensor& velocity, const RmspropRule& rule) {
   const char* where = "rmsprop_update";
-  check_update(where, p, g, {{"square", square}});
-  if (mean.defined()) {
-    check_update(where, p, g, {{"mean", mean}});
-    expect_disjoint(where, "mean", mean, square);
-  }
-  if (velocity.defined()) {
-    check_update(where, p, g, {{"velocity", velocity}});
-    expect_disjoint(where, "velocity", velocity, square);
-    if (mean.defined()) expect_disjoint(where, "velocity", velocity, mean);
-  } else if (rule.momentum != 0.0) {
+  std::vector<State> states = {{"square", square}};
+  if (mean.defined()) states.push_back({"mean", mean});
+  if (velocity.defined()) states.push_back({"velocity", velocity});
+  check_update(where, p, g, states);
+  if (!velocity.defined() && rule.momentum != 0.0) {
     bad_value(where, "velocity", "an array, as there is momentum", "None");
   }
   check_rule(where, rule);

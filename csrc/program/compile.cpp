@@ -116,6 +116,7 @@ void Compiler<T>::lower() {
   }
   if (loss_node_ >= 0) ++readers_of_nodes_[static_cast<size_t>(loss_node_)];
   if (needs_output() && output_node_ != loss_node_) ++readers_of_nodes_[static_cast<size_t>(output_node_)];
+  find_groups(needed);
   for (size_t id = 0; id < needed.size(); ++id) {
     if (needed[id]) lower_node(static_cast<int>(id));
   }
@@ -158,12 +159,24 @@ void Compiler<T>::lower_node(int id) {
   const Node& node = graph_.node(id);
   int& result = values_of_nodes_[static_cast<size_t>(id)];
   std::vector<int> inputs;
+  const int group = groups_of_nodes_[static_cast<size_t>(id)];
+  if (group >= 0) {
+    const ArithmeticGroup& of = groups_[static_cast<size_t>(group)];
+    if (of.root != id) return;
+    for (int input : of.inputs) {
+      if (graph_.node(input).kind != NodeKind::parameter) inputs.push_back(value_of(input));
+    }
+    result = append_op(node, NodeKind::arithmetic, {}, inputs);
+    ops_.back().group = group;
+    return;
+  }
   for (int input : node.inputs) {
     if (input >= 0 && graph_.node(input).kind != NodeKind::parameter) inputs.push_back(value_of(input));
   }
   const bool keeps_input = training_ && gradient_reads_input(node.activation.kind);
   switch (node.kind) {
     case NodeKind::parameter:
+    case NodeKind::constant:
       return;
     case NodeKind::input:
       if (input_value_ >= 0) bad_value("program", "graph", "one input", "two");
@@ -216,8 +229,13 @@ Ref<T> Compiler<T>::parameter_ref(const Node& node, size_t input) {
 
 template <class T>
 bool Compiler<T>::trains(const Node& node, size_t input) const {
-  const int id = node.inputs[input];
-  return id >= 0 && parameters_.entry(graph_.node(id).parameter).trainable;
+  return trains_node(node.inputs[input]);
+}
+
+template <class T>
+bool Compiler<T>::trains_node(int id) const {
+  if (id < 0 || graph_.node(id).kind != NodeKind::parameter) return false;
+  return parameters_.entry(graph_.node(id).parameter).trainable;
 }
 
 template <class T>
@@ -260,6 +278,7 @@ void Compiler<T>::count_flops() {
     } else if (op.kind == NodeKind::conv2d) {
       forward *= 2.0 * static_cast<double>(graph_.node(node.inputs[1]).shape.elements(0, 3));
     }
+    if (op.group >= 0) forward *= static_cast<double>(group_of(op).members.size());
     program_.flops_forward_ += forward;
     const bool engine = op.kind == NodeKind::dense || op.kind == NodeKind::conv2d;
     const bool both = engine && value(op.inputs[0]).wants_gradient;

@@ -10,11 +10,7 @@ void Compiler<T>::mark_gradients() {
   for (const Op& op : ops_) {
     bool wanted = false;
     for (int input : op.inputs) wanted = wanted || value(input).wants_gradient;
-    for (size_t i = 0; i < op.node->inputs.size(); ++i) {
-      const int id = op.node->inputs[i];
-      const bool parameter = id >= 0 && graph_.node(id).kind == NodeKind::parameter;
-      wanted = wanted || (parameter && trains(*op.node, i));
-    }
+    for (int id : op.group < 0 ? op.node->inputs : group_of(op).inputs) wanted = wanted || trains_node(id);
     value(op.output).wants_gradient = wanted;
   }
 }
@@ -86,6 +82,11 @@ void Compiler<T>::emit_backward(const Op& op) {
     case NodeKind::batch_norm:
     case NodeKind::local_response_norm:
       return emit_norm_backward(op);
+    case NodeKind::arithmetic:
+    case NodeKind::sum:
+    case NodeKind::slice:
+    case NodeKind::pad:
+      return emit_arithmetic_backward(op);
     default:
       return emit_elementwise_backward(op);
   }

@@ -19,6 +19,11 @@ void Compiler<T>::emit_forward(Op& op) {
       return emit_pool2d(op);
     case NodeKind::batch_norm:
       return emit_batch_norm(op);
+    case NodeKind::arithmetic:
+    case NodeKind::sum:
+    case NodeKind::slice:
+    case NodeKind::pad:
+      return emit_arithmetic(op);
     default:
       return emit_elementwise(op);
   }

@@ -55,7 +55,7 @@ void Compiler<T>::measure_activation(const Op& op) {
 template <class T>
 void Compiler<T>::emit_measured_update() {
   if (program_.options_.measure_every == 0 || !program_.options_.optimizer) return emit_update();
-  int64_t layers = 0, elements = 0;
+  int64_t layers = 0;
   std::string last;
   Ref<double> totals;
   for (size_t i = 0; i < parameters_.entries().size(); ++i) {
@@ -68,7 +68,6 @@ void Compiler<T>::emit_measured_update() {
       last = layer;
     }
     measured_parts_.push_back({nullptr, nullptr, nullptr, entry.shape.elements(), layers - 1});
-    elements += entry.shape.elements();
   }
   const auto parts = static_cast<int64_t>(measured_parts_.size());
   if (parts == 0) return emit_update();

@@ -40,11 +40,9 @@ bool Compiler<T>::plain_descent() const {
 template <class T>
 std::vector<int> Compiler<T>::trained_by(const Op& op) const {
   std::vector<int> result;
-  if (op.kind != op.node->kind) return result;  // a part split off a layer
-  for (size_t i = 0; i < op.node->inputs.size(); ++i) {
-    const int id = op.node->inputs[i];
-    if (id < 0 || graph_.node(id).kind != NodeKind::parameter || !trains(*op.node, i)) continue;
-    result.push_back(graph_.node(id).parameter);
+  if (op.group < 0 && op.kind != op.node->kind) return result;  // a part split off a layer
+  for (int id : op.group < 0 ? op.node->inputs : group_of(op).inputs) {
+    if (trains_node(id)) result.push_back(graph_.node(id).parameter);
   }
   return result;
 }
@@ -58,8 +56,7 @@ Ref<T> Compiler<T>::slot_ref(int parameter, Slot slot) {
 }
 
 template <class T>
-typename Compiler<T>::ParameterGradient Compiler<T>::contribute_parameter(const Node& node, size_t input) {
-  const int parameter = graph_.node(node.inputs[input]).parameter;
+typename Compiler<T>::ParameterGradient Compiler<T>::contribute_parameter(int parameter) {
   const auto index = static_cast<size_t>(parameter);
   const bool adds = parameter_seen_[index] || program_.options_.accumulate > 1;
   const Policy policy = adds ? Policy::accumulate : Policy::assign;

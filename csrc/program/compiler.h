@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/size.h"
+#include "program/arithmetic_groups.h"
 #include "program/program.h"
 
 namespace nnx::program {
@@ -39,6 +40,7 @@ class Compiler {
     int output;               // value
     // What the backward pass finds here: max_pool2d's index; batch_norm's mean and inverse.
     int saved = -1, saved_second = -1;
+    int group = -1;  // of arithmetic: which of groups_
   };
 
   // compile.cpp
@@ -76,6 +78,34 @@ class Compiler {
   bool is_frozen_norm(const Node& node) const;
   void emit_batch_norm(Op& op);
   void emit_elementwise(const Op& op);
+
+  // compile_arithmetic.cpp
+  void find_groups(const std::vector<bool>& needed);
+  const ArithmeticGroup& group_of(const Op& op) const { return groups_[static_cast<size_t>(op.group)]; }
+  // An array of an evaluation: where it begins, and its strides, the axis of samples first.
+  struct Operand {
+    Ref<T> ref;
+    int buffer;  // -1 outside the arena
+    std::vector<int64_t> strides;
+    int64_t offset = 0;
+    Policy policy = Policy::assign;  // of a result
+  };
+  // A node's values, or a parameter, as part of samples of shape `all`.
+  Operand operand_of(int node, const Shape& all);
+  Operand whole_operand(int buffer, const Shape& shape, Policy policy = Policy::assign) const;
+  // Every step-th element of an array of that shape.
+  Operand part_operand(int buffer, const Shape& shape, const std::vector<int64_t>& starts,
+                       const std::vector<int64_t>& steps, Policy policy) const;
+  // A step that evaluates an expression over samples of shape `all`: its inputs, then its results.
+  void emit_evaluation(Phase phase, const Op& op, const ops::Expression& expression, const Shape& all,
+                       const std::vector<Operand>& operands);
+  // y = or += factor * the sums of x, samples of shape `shape`, over per-sample axes, and over the samples
+  // too where `samples`.
+  void emit_sums(Phase phase, const Op& op, const Shape& shape, const std::vector<int64_t>& axes,
+                 bool samples, double factor, int x_buffer, Ref<T> y, int y_buffer, Policy policy);
+  void emit_arithmetic(const Op& op);
+  void emit_arithmetic_backward(const Op& op);
+  void emit_group_backward(const Op& op);
 
   // compile_loss.cpp
   void emit_labels();
@@ -140,7 +170,10 @@ class Compiler {
   std::vector<int> trained_by(const Op& op) const;
   Ref<T> slot_ref(int parameter, Slot slot);
   // The gradient of one of a node's parameters, and whether this contribution starts or adds to it.
-  ParameterGradient contribute_parameter(const Node& node, size_t input);
+  ParameterGradient contribute_parameter(const Node& node, size_t input) {
+    return contribute_parameter(graph_.node(node.inputs[input]).parameter);
+  }
+  ParameterGradient contribute_parameter(int parameter);
   SgdRule sgd_rule() const;
   Ref<T> velocity_ref(int parameter);  // empty without momentum
   // A layer's weights may be updated by the kernel that computes their gradient, its last reader.
@@ -175,6 +208,11 @@ class Compiler {
   template <class F>
   void emit(Phase phase, const std::string& layer, std::initializer_list<int> uses, F run, int result = -1,
             int64_t elements = 0) {
+    emit(phase, layer, std::vector<int>(uses), std::move(run), result, elements);
+  }
+  template <class F>
+  void emit(Phase phase, const std::string& layer, const std::vector<int>& uses, F run, int result = -1,
+            int64_t elements = 0) {
     const int index = static_cast<int>(program_.steps_.size());
     for (int buffer : uses) {
       if (buffer >= 0) program_.memory_.touch(buffer, index);
@@ -207,6 +245,7 @@ class Compiler {
   // A parameter of a node, by its place among the node's inputs; empty for an absent bias.
   Ref<T> parameter_ref(const Node& node, size_t input);
   bool trains(const Node& node, size_t input) const;
+  bool trains_node(int id) const;
   void want_workspace(int64_t bytes) {
     program_.workspace_bytes_ = std::max(program_.workspace_bytes_, bytes);
   }
@@ -222,6 +261,8 @@ class Compiler {
   std::vector<int> readers_of_nodes_;  // in the graph
   std::vector<Value> values_;
   std::vector<Op> ops_;
+  std::vector<ArithmeticGroup> groups_;
+  std::vector<int> groups_of_nodes_;  // -1: of none
   int input_value_ = -1, loss_value_ = -1, output_value_ = -1;
   int loss_node_ = -1;           // the node whose value the loss reads
   int split_node_ = -1;          // a layer whose fused activation the loss wants to see behind

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/shape.h"
+#include "kernels/arithmetic.h"
 #include "ops/conv2d.h"
 #include "ops/norm.h"
 #include "ops/pool2d.h"
@@ -32,6 +33,11 @@ enum class NodeKind {
   concat,
   reshape,
   normalize,
+  constant,
+  arithmetic,
+  sum,
+  slice,
+  pad,
 };
 
 const char* name_of(NodeKind kind);
@@ -48,12 +54,15 @@ struct Node {
   ops::Conv2dOptions conv2d;
   ops::Pool2dOptions pool2d;
   bool count_include_pad = false;
-  double factor = 1.0;                   // scale
+  double factor = 1.0;                   // scale, sum; the value of constant, and of what pad puts around
   double rate = 0.0;                     // dropout
   uint32_t layer = 0;                    // dropout
   double momentum = 0.0, epsilon = 0.0;  // batch_norm
   LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
   int64_t axis = 0;                      // concat: per-sample axis
+  Operation operation{};                 // arithmetic
+  std::vector<int64_t> axes;             // sum: per-sample axes
+  std::vector<int64_t> starts, steps;    // slice, of each per-sample axis; pad: what stands before
 
   int64_t elements() const { return shape.elements(); }
 };
@@ -83,6 +92,17 @@ class Graph {
   int concat(const std::vector<int>& xs, int64_t axis);  // axis 0 is the batch, which it may not be
   int reshape(int x, const Shape& shape);
   int normalize(int x, int mean, int deviation);
+  // A number, for arithmetic.
+  int constant(double value);
+  // Of values, parameters and constants, a value among them: values of one rank, spread over each other's
+  // axes of extent 1; parameters by their last axes.
+  int arithmetic(Operation operation, const std::vector<int>& inputs);
+  // Axes are counted with the batch's, which may not be among them; none: all others.
+  int sum(int x, const std::vector<int64_t>& axes, bool keepdims, double factor);
+  // Of each per-sample axis `counts` elements from `starts` on, `steps` apart, which may be below 0.
+  int slice(int x, const std::vector<int64_t>& starts, const std::vector<int64_t>& counts,
+            const std::vector<int64_t>& steps);
+  int pad(int x, const std::vector<std::pair<int64_t, int64_t>>& padding, double value);
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node& node(int id) const;  // ValueError for an id that is none

@@ -2,15 +2,7 @@ import numpy as np
 
 from .arrays import wide
 
-__all__ = ["add", "concat", "multiply", "normalize"]
-
-
-def add(a, b):
-    return wide(a) + wide(b)
-
-
-def multiply(a, b):
-    return wide(a) * wide(b)
+__all__ = ["concat", "normalize"]
 
 
 def concat(arrays, axis=-1):

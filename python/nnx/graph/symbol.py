@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
 
 from nnx import _core
+from nnx.graph.indexing import select
+from nnx.graph.operators import Operators, is_number
 from nnx.graph.weight import Weight
 
 
@@ -60,11 +62,12 @@ class Trace:
             self.graph.scope(self._scopes[-1])
 
 
-class Symbol:
+class Symbol(Operators):
     """An array to be: its shape is known, its values come when the program runs.
 
-    `+`, `-` and `*` work between symbols, `*` and `/` with numbers. Everything else goes through
-    `nnx.ops` and layers; NumPy functions raise TypeError.
+    `+ - * / **` and `abs` work between symbols and with numbers on either side, by NumPy's rule of broadcasting where
+    the numbers of axes are equal; an index takes rows, columns and channels: `x[:, :2]`, `x[..., 0]`, `x[:, ::-1]`.
+    Everything else goes through `nnx.ops` and layers; NumPy functions raise TypeError.
     """
 
     __slots__ = ("activation", "node", "trace")
@@ -114,38 +117,55 @@ class Symbol:
     def _scaled(self, factor: float) -> Symbol:
         return self.derive(self.trace.graph.scale(self.node, float(factor)))
 
-    def __add__(self, other: object) -> Symbol:
-        if not isinstance(other, Symbol):
-            return NotImplemented
-        return self.derive(self.trace.graph.add(self.node, self._node_of(other)))
+    def apply(self, operation: str, operands: Sequence[Any]) -> Symbol:
+        """Operation(operands) element by element, of symbols, numbers and weights, this symbol among them."""
+        a, b = operands[0], operands[-1]
+        if operation == "negate":
+            return self._scaled(-1.0)
+        if isinstance(a, Symbol) and is_number(b):
+            if operation == "multiply" and np.isfinite(b):
+                return a._scaled(b)
+            if operation == "divide" and b != 0 and np.isfinite(1.0 / float(b)):
+                return a._scaled(1.0 / float(b))
+        if operation == "multiply" and is_number(a) and isinstance(b, Symbol) and np.isfinite(a):
+            return b._scaled(a)
+        alike = isinstance(a, Symbol) and isinstance(b, Symbol) and a.sample_shape == b.sample_shape
+        graph = self.trace.graph
+        if alike and operation == "subtract":
+            return self.apply("add", (a, b._scaled(-1.0)))
+        if alike and operation in ("add", "multiply"):
+            join = graph.add if operation == "add" else graph.multiply
+            return self.derive(join(self._node_of(a), self._node_of(b)))
+        return self.derive(graph.arithmetic(operation, [self._operand(operand) for operand in operands]))
 
-    def __sub__(self, other: object) -> Symbol:
-        if not isinstance(other, Symbol):
-            return NotImplemented
-        return self + other._scaled(-1.0)
+    def _takes(self, other: object) -> bool:
+        return isinstance(other, (Symbol, Weight)) or is_number(other)
 
-    def __mul__(self, other: object) -> Symbol:
-        if isinstance(other, Symbol):
-            return self.derive(self.trace.graph.multiply(self.node, self._node_of(other)))
-        if isinstance(other, (int, float, np.integer, np.floating)):
-            return self._scaled(float(other))
-        return NotImplemented
+    def _operand(self, operand: Any) -> int:
+        if isinstance(operand, Symbol):
+            return self._node_of(operand)
+        if isinstance(operand, Weight):
+            return self.trace.parameter(operand)
+        if is_number(operand):
+            return self.trace.graph.constant(float(operand))
+        raise TypeError(
+            f"expected symbols, numbers or weights made with Layer.add_weight, got {type(operand).__name__}"
+        )
 
-    __rmul__ = __mul__
+    def __getitem__(self, key: Any) -> Symbol:
+        shape = self.sample_shape
+        starts, counts, steps, result = select(key, shape)
+        node = self.node
+        if tuple(counts) != shape or any(step != 1 for step in steps):
+            node = self.trace.graph.slice(node, starts, counts, steps)
+        if result != tuple(counts):
+            node = self.trace.graph.reshape(node, result)
+        return self.derive(node)
 
-    def __truediv__(self, other: object) -> Symbol:
-        if isinstance(other, (int, float, np.integer, np.floating)):
-            return self._scaled(1.0 / float(other))
-        return NotImplemented
-
-    def __neg__(self) -> Symbol:
-        return self._scaled(-1.0)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Symbol:
-        # numpy scalars try their own multiplication before ours
-        if ufunc is np.multiply and method == "__call__" and not options and isinstance(inputs[0], np.number):
-            return self * inputs[0]
-        _refuse(f"numpy.{ufunc.__name__}")
+    def __iter__(self) -> NoReturn:
+        raise TypeError(
+            "a Symbol cannot be gone through: the number of its samples is not known while a model is traced"
+        )
 
     def __array__(self, *args: Any, **options: Any) -> NoReturn:
         _refuse("a NumPy function")
@@ -160,5 +180,5 @@ class Symbol:
 def _refuse(what: str) -> NoReturn:
     raise TypeError(
         f"{what} cannot take a Symbol, which has no values while a model is traced; "
-        "use nnx.ops functions, layers, or the operators + - *"
+        "use nnx.ops functions, layers, or the operators + - * / ** abs"
     )

@@ -9,33 +9,47 @@ from nnx.layers.base import Layer
 from nnx.layers.conv2d import Conv2D
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout
-from nnx.layers.merge import Add, Concat
+from nnx.layers.function import Lambda
+from nnx.layers.merge import Add, Average, Concat, Maximum, Minimum, Multiply, Subtract
 from nnx.layers.norm import BatchNorm, LocalResponseNorm, Normalize
+from nnx.layers.normalization import Normalization
+from nnx.layers.padding import Cropping2D, ZeroPadding2D
 from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from nnx.layers.prelu import PReLU
 from nnx.layers.shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
     "Add",
+    "Average",
     "AvgPool2D",
     "BatchNorm",
     "Concat",
     "Conv2D",
+    "Cropping2D",
     "Dense",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
+    "Lambda",
     "Layer",
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Normalization",
     "Normalize",
+    "PReLU",
     "ReLU",
     "Reshape",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Step",
+    "Subtract",
     "Tanh",
+    "ZeroPadding2D",
 ]

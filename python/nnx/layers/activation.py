@@ -9,6 +9,24 @@ from nnx import ops
 from nnx.layers.base import Layer
 from nnx.ops.activation import FUSED
 
+# Activations by name, beside those that layers compute on their way out.
+NAMED: dict[str, Callable[[Any], Any]] = {
+    "softmax": ops.softmax,
+    "log_softmax": ops.log_softmax,
+    "softplus": ops.softplus,
+    "softsign": ops.softsign,
+    "selu": ops.selu,
+    "mish": ops.mish,
+    "swish": ops.silu,
+    "hard_sigmoid": ops.hard_sigmoid,
+    "hard_silu": ops.hard_silu,
+    "hard_swish": ops.hard_silu,
+    "exponential": ops.exponential,
+    "relu6": ops.relu6,
+    "log_sigmoid": ops.log_sigmoid,
+    "gelu_tanh": ops.gelu_tanh,
+}
+
 ActivationLike: TypeAlias = str | Callable[[Any], Any] | None
 
 
@@ -100,12 +118,10 @@ def split(where: str, activation: ActivationLike) -> tuple[str | None, Callable[
     if activation is None or activation in ("linear", "identity"):
         return None, None
     if isinstance(activation, str):
-        if activation == "softmax":
-            return None, ops.softmax
-        if activation == "log_softmax":
-            return None, ops.log_softmax
+        if activation in NAMED:
+            return None, NAMED[activation]
         if activation not in FUSED:
-            known = ", ".join([*FUSED, "softmax", "log_softmax"])
+            known = ", ".join([*FUSED, *NAMED])
             raise ValueError(f"{where}: argument 'activation' expected one of {known}, got {activation!r}")
         return activation, None
     if not callable(activation):

@@ -24,11 +24,53 @@ class _Merge(Layer):
 
 
 class Add(_Merge):
-    """The sum of two or more arrays of one shape: `Add()(a, b)` or `Add()([a, b])`."""
+    """The sum of two or more arrays: `Add()(a, b)` or `Add()([a, b])`; shapes broadcast as NumPy's do."""
 
     def forward(self, x: Any) -> Any:
         """See `nnx.ops.add`."""
         return functools.reduce(ops.add, x)
+
+
+class Multiply(_Merge):
+    """The product of two or more arrays, element by element: `Multiply()(a, b)` or `Multiply()([a, b])`."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.multiply`."""
+        return functools.reduce(ops.multiply, x)
+
+
+class Subtract(_Merge):
+    """The first of two arrays less the second: `Subtract()(a, b)` or `Subtract()([a, b])`."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.subtract`."""
+        if len(x) != 2:
+            raise ValueError(f"Subtract: expected two inputs, got {len(x)}")
+        return ops.subtract(x[0], x[1])
+
+
+class Average(_Merge):
+    """The mean of two or more arrays, element by element: `Average()(a, b)` or `Average()([a, b])`."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.add`."""
+        return functools.reduce(ops.add, x) * (1.0 / len(x))
+
+
+class Maximum(_Merge):
+    """The largest of two or more arrays, element by element: `Maximum()(a, b)` or `Maximum()([a, b])`."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.maximum`."""
+        return functools.reduce(ops.maximum, x)
+
+
+class Minimum(_Merge):
+    """The smallest of two or more arrays, element by element: `Minimum()(a, b)` or `Minimum()([a, b])`."""
+
+    def forward(self, x: Any) -> Any:
+        """See `nnx.ops.minimum`."""
+        return functools.reduce(ops.minimum, x)
 
 
 class Concat(_Merge):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nnx import _core
 from nnx.graph.symbol import Symbol
+from nnx.ops._expressions import Term
 from nnx.ops._types import Array, Concrete
 
 # What dense and conv2d can do on their way out, with each activation's default parameter.
@@ -28,8 +31,28 @@ def fused(name: str | None) -> tuple[str, float]:
     return name, FUSED[name]
 
 
-def _node(x: Symbol, kind: str, alpha: float = 0.0) -> Symbol:
-    return x.derive(x.trace.graph.activation(x.node, kind, alpha), kind)
+def _apply(x: Array, kind: str, *arguments: float) -> Array:
+    """The activation of a Symbol, of the term of an expression, or of an array."""
+    if isinstance(x, Symbol):
+        return x.derive(x.trace.graph.activation(x.node, kind, *arguments), kind)
+    result: Array = _term(x, kind, *arguments) if isinstance(x, Term) else getattr(_core, kind)(x, *arguments)
+    return result
+
+
+def _term(x: Any, kind: str, alpha: float = 0.0) -> Any:
+    if kind in ("sigmoid", "tanh", "relu"):
+        return x.apply(kind, (x,))
+    if kind == "step":
+        return x.apply("greater_equal", (x, 0.0))
+    if kind == "silu":
+        return x * x.apply("sigmoid", (x,))
+    if kind == "gelu":
+        raise TypeError(
+            "gelu: an elementwise function expected nnx.ops.gelu_tanh, the exact form is no part of one"
+        )
+    above = x.apply("relu", (x,))
+    below = x - above
+    return above + alpha * (below if kind == "leaky_relu" else below.apply("expm1", (below,)))
 
 
 def step(x: Array) -> Array:
@@ -40,7 +63,7 @@ def step(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "step") if isinstance(x, Symbol) else _core.step(x)
+    return _apply(x, "step")
 
 
 def sigmoid(x: Array) -> Array:
@@ -51,7 +74,7 @@ def sigmoid(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "sigmoid") if isinstance(x, Symbol) else _core.sigmoid(x)
+    return _apply(x, "sigmoid")
 
 
 def tanh(x: Array) -> Array:
@@ -62,7 +85,7 @@ def tanh(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "tanh") if isinstance(x, Symbol) else _core.tanh(x)
+    return _apply(x, "tanh")
 
 
 def relu(x: Array) -> Array:
@@ -73,7 +96,7 @@ def relu(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "relu") if isinstance(x, Symbol) else _core.relu(x)
+    return _apply(x, "relu")
 
 
 def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
@@ -85,9 +108,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
         TypeError: where x is not float32 or float64.
         ValueError: where negative_slope is not finite.
     """
-    if isinstance(x, Symbol):
-        return _node(x, "leaky_relu", negative_slope)
-    return _core.leaky_relu(x, negative_slope)
+    return _apply(x, "leaky_relu", negative_slope)
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:
@@ -99,7 +120,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
         TypeError: where x is not float32 or float64.
         ValueError: where alpha is not finite.
     """
-    return _node(x, "elu", alpha) if isinstance(x, Symbol) else _core.elu(x, alpha)
+    return _apply(x, "elu", alpha)
 
 
 def gelu(x: Array) -> Array:
@@ -110,7 +131,7 @@ def gelu(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "gelu") if isinstance(x, Symbol) else _core.gelu(x)
+    return _apply(x, "gelu")
 
 
 def silu(x: Array) -> Array:
@@ -121,7 +142,7 @@ def silu(x: Array) -> Array:
     Raises:
         TypeError: where x is not float32 or float64.
     """
-    return _node(x, "silu") if isinstance(x, Symbol) else _core.silu(x)
+    return _apply(x, "silu")
 
 
 def step_backward(dy: Concrete, y: Concrete) -> Concrete:

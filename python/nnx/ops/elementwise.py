@@ -1,4 +1,4 @@
-"""Sums, products, concatenation: what joins the branches of a model."""
+"""Concatenation, normalisation, reshaping."""
 
 from __future__ import annotations
 
@@ -11,26 +11,6 @@ from nnx import _core
 from nnx._types import Operand
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array
-
-
-def add(a: Array, b: Array) -> Array:
-    """A + b, of one shape.
-
-    Raises:
-        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
-        ValueError: where shapes differ.
-    """
-    return a + b if isinstance(a, Symbol) else _core.add(a, b)
-
-
-def multiply(a: Array, b: Array) -> Array:
-    """A * b element by element, of one shape.
-
-    Raises:
-        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
-        ValueError: where shapes differ.
-    """
-    return a * b if isinstance(a, Symbol) else _core.multiply(a, b)
 
 
 def concat(arrays: Sequence[Any], axis: int = -1) -> Any:

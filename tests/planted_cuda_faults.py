@@ -32,6 +32,19 @@ CHAIN = "test_cuda_chain.py"
 DIAGNOSTICS = "callbacks/test_diagnostics.py"
 
 CUDA_FAULTS = [
+    # Arithmetic
+    fault("arithmetic.cu", "return a > T(0) ? T(1) : a < T(0) ? T(-1) : a;", "return a > T(0) ? T(1) : T(-1);", "the sign of 0"),
+    fault("arithmetic.cu", "return b != b ? b : (a <= b ? b : a);", "return a <= b ? b : a;", "a NaN on the right lost"),
+    fault("arithmetic.cu", "return a == T(0) && b >= T(0) ? T(0) : pow(a, b) * log(a);", "return pow(a, b) * log(a);", "0 log 0"),
+    fault("arithmetic.cu", "element = at.quotient;", "", "every axis gone through as a whole"),
+    fault("arithmetic.cu", "return place + element * strides[0];", "return place;", "the first sample everywhere"),
+    fault("arithmetic.cu", "if (operand < kFirstArray) return slots[operand * kEvaluators + threadIdx.x];", "if (operand < kFirstArray) return slots[operand * kEvaluators];", "all threads read the first one's slots"),
+    fault("arithmetic.cu", "for (int k = 0; k < W && k < count; ++k) {\n    values.at[k]", "for (int k = 0; k < W; ++k) {\n    values.at[k]", "reads beyond the last element"),
+    fault("arithmetic.cu", "packs = packs && aligned(work.inputs[i].data);", "", "packs loaded where they do not lie"),
+    fault("arithmetic.cu", "plan.whole |= 1u << (kMostArrays + i);", "plan.whole |= 1u << i;", "results taken for inputs"),
+    fault("arithmetic.cu", "put_pack(y.data + first, values, plan.work.policies[i]);", "put_pack(y.data + first, values, Policy::assign);", "gradients of others written over", "test_traced_arithmetic.py"),
+    fault("arithmetic.cu", "for (int64_t i = group.member(); i < length; i += kSize)", "for (int64_t i = group.member(); i < length - 1; i += kSize)", "the last of a row left out"),
+    fault("arithmetic.cu", "const T* const from = x + at.quotient * reduced * inner + at.remainder;", "const T* const from = x + at.quotient * inner + at.remainder;", "blocks of a sum overlap"),
     # Measures
     fault("measures.cuh", "return *sampling.step % sampling.every != 0 || held_back(guard);", "return held_back(guard);", "measured at every step", DIAGNOSTICS),
     fault("measures.cuh", "const double step = static_cast<double>(part.p[i]) - before;", "const double step = static_cast<double>(part.p[i]);",

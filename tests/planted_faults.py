@@ -32,6 +32,7 @@ OPTIMIZER, OPTIMIZERS = "ops/test_optimizer.py", "test_optimizers.py"
 DIAGNOSTICS = "callbacks/test_diagnostics.py"
 REGULARIZERS, ACCUMULATION = "test_regularizers.py", "test_accumulation.py"
 POOLED = "test_pooled_convolutions.py"
+ARITHMETIC, TRACED = "ops/test_arithmetic.py", "test_traced_arithmetic.py"
 
 
 FAULTS = [
@@ -42,6 +43,34 @@ FAULTS = [
     fault("measures.h", "if (part[i / kMeasuredChunks].layer != layer) continue;", "", "all layers for each", DIAGNOSTICS),
     fault("activation.cpp", "if (largest[i] > T{0}) alive[c + i] = 1.0;", "if (largest[i] >= T{0}) alive[c + i] = 1.0;", "no unit is ever dead", DIAGNOSTICS),
     fault("activation.cpp", "outside += y[i] < least || y[i] > most;", "outside += y[i] > most;", "saturated at the top alone", DIAGNOSTICS),
+    # Arithmetic
+    fault("arithmetic.cpp", "return x > 0 ? one : x < 0 ? -one : x;", "return x > 0 ? one : -one;", "the sign of 0"),
+    fault("arithmetic.cpp", "return y != y ? y : maximum<T>(x, y);", "return maximum<T>(x, y);", "a NaN on the right lost"),
+    fault("arithmetic.cpp", "a[i] == 0 && b[i] >= 0 ? T(0) : power_of(a[i], b[i])", "power_of(a[i], b[i])", "0 log 0"),
+    fault("arithmetic.cpp", "operands[kFirstArray + i] = whole[i] ? x.data + begin : copy;", "operands[kFirstArray + i] = whole[i] ? x.data : copy;", "every run reads the first"),
+    fault("arithmetic.cpp", "room + step.to * kRun<T>", "room + step.a % kMostSlots * kRun<T>", "results in another slot"),
+    fault("arithmetic.cpp", "put(to + at, load_some(from + at, lanes), lanes, work.policies[i]);", "put(to + at, load_some(from + at, lanes), lanes, Policy::assign);", "gradients of others written over", TRACED),
+    fault("strided.h", "if (work.extents[axis] != 1 && strides[axis] != expected) return false;", "if (axis > 0 && strides[axis] != expected) return false;", "arrays repeated over samples taken for whole", ARITHMETIC, TRACED),
+    fault("strided.h", "place += strides[axis - 1] - index[axis] * strides[axis];", "place += strides[axis - 1];", "rows begin where the last ended", ARITHMETIC),
+    fault("strided.h", "for (int axis = last; axis > 0 && index[axis] == work.extents[axis]; --axis) {", "for (int axis = last; axis > last - 1 && axis > 0 && index[axis] == work.extents[axis]; --axis) {", "no carry beyond one axis", ARITHMETIC),
+    fault("strided.h", "put(y.data + place + i * stride, from[i], policy);", "put(y.data + place + i, from[i], policy);", "results written side by side", TRACED),
+    fault("sum_axis.h", "sum += sum_of<double>(total.part[part]);", "sum = sum_of<double>(total.part[part]);", "half of a vector's sum", ARITHMETIC),
+    fault("sum_axis.h", "const T* const from = x + tile / tiles * reduced * inner;", "const T* const from = x;", "the first block's sums everywhere", ARITHMETIC),
+    fault("sum_axis.h", "static_cast<T>(factor * sums[c])", "static_cast<T>(sums[c])", "a mean without its factor", ARITHMETIC),
+    fault("sum_axis.h", "for (int64_t c = 0; c < cols; ++c) sums[c] = 0.0;", "", "sums of the block before kept", ARITHMETIC),
+    fault("../ops/expression.cpp", "[&](int until) { return until <= static_cast<int>(id); }", "[&](int until) { return until <= static_cast<int>(id) + 1; }", "a slot given away too early", ARITHMETIC),
+    fault("../ops/expression.cpp", "sum = sum < 0 ? gradient : to_.apply(Operation::add, sum, gradient);", "sum = gradient;", "the gradient of the last use alone", ARITHMETIC),
+    fault("../ops/expression.cpp", "add(term.b, to_.apply(Operation::negate, multiply(da, y)));", "add(term.b, multiply(da, y));", "a quotient's gradient by its divisor", ARITHMETIC),
+    fault("../ops/expression.cpp", "if (is_constant(term.b)) return add(term.a, multiply(dy, not_below));", "if (is_constant(term.b)) return add(term.a, multiply(dy, above));", "nothing at a bound", ARITHMETIC),
+    fault("../ops/expression.cpp", "if (*of_b == 2.0) return apply(Operation::square, a);", "if (*of_b == 3.0) return apply(Operation::square, a);", "a cube taken for a square", ARITHMETIC),
+    fault("../ops/arithmetic.cpp", "return of[before] == of[axis] * extents[axis];", "return of[before] >= of[axis] * extents[axis];", "axes made one that are not", TRACED, ARITHMETIC),
+    fault("../ops/arithmetic.cpp", "while (axis > 0 && std::binary_search(axes.begin(), axes.end(), axis - 1)) reduced *= shape[--axis];", "", "neighbouring axes summed one by one, from another shape", ARITHMETIC),
+    fault("../program/arithmetic_groups.cpp", "static_cast<int>(reading.size()) == readers[id] &&", "", "a node that the loss reads is not kept", TRACED),
+    fault("../program/arithmetic_groups.cpp", "if (nodes[static_cast<size_t>(group.root)].shape == node.shape) {", "if (true) {", "a smaller node computed for a larger shape", TRACED),
+    fault("../program/compile_arithmetic.cpp", "if (!steps.empty()) stride *= steps[axis];", "", "steps of a slice forgotten", TRACED),
+    fault("../program/compile_arithmetic.cpp", "part.offset += starts[axis] * stride;", "", "a slice from the beginning", TRACED),
+    fault("../program/compile_arithmetic.cpp", "fill(context, n * elements, 0.0, dx);", "fill(context, elements, 0.0, dx);", "the gradient of what was cut away", TRACED),
+    fault("../program/compile_arithmetic.cpp", "strides.insert(strides.begin(), parameter ? 0 : node.elements());", "strides.insert(strides.begin(), node.elements());", "weights read like samples", TRACED),
     # The matrix engine
     fault("gemm/micro.h", "sums[m][v] += factor * row[v];", "sums[m][v] += factor * row[0];", "second vector of B forgotten", DENSE),
     fault("gemm/micro.h", "for (int m = 0; m < M; ++m) a[m] = rows[m];", "for (int m = 0; m < M; ++m) a[m] = rows[0];",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -10,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _html, initializers, regularizers
-from nnx._checks import number
-from nnx._config import Configured
+from nnx._checks import number, sample_shape
+from nnx._config import Configured, snake_case
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
@@ -40,7 +39,11 @@ class Layer(Configured):
     # the layers around it are multiplied.
     learning_rate_multiplier: float = 1.0
     _settings = ("trainable", "learning_rate_multiplier")
-    _hidden: ClassVar[tuple[str, ...]] = ("ensure_built", "given_name", "own_weights", "regularizer_of")
+    _hidden: ClassVar[tuple[str, ...]] = (
+        "ensure_built", "first_shape", "given_name", "own_weights", "regularizer_of",
+    )  # fmt: skip
+    # Keras's input_shape: the samples' shape where it was given to a layer, for a Sequential that it begins.
+    first_shape: Shape | None = None
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -48,6 +51,15 @@ class Layer(Configured):
         self.given_name = name
         self.built = False
         self.own_weights: list[Weight] = []
+
+    @classmethod
+    def _translate(cls, meant: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        name, value = next(iter(meant.items()))
+        if len(meant) > 1:
+            raise TypeError(f"{cls.__name__}: arguments {' and '.join(meant)} mean the same: give one")
+        if name == "batch_input_shape":
+            value = (None, *list(value)[1:])
+        return {"first_shape": sample_shape(cls.__name__, name, (value,) if name == "input_dim" else value)}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.endswith("_regularizer"):
@@ -206,8 +218,3 @@ def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _layers_in(f"{name}.{key}", item)
-
-
-def snake_case(name: str) -> str:
-    """Conv2D -> conv2d, MaxPool2D -> max_pool2d, LeakyReLU -> leaky_relu."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()

@@ -86,6 +86,11 @@ class Learner:
         self.device = device
         self.programs.clear()
 
+    def rebuild(self, shape: Shape | None) -> None:
+        """Goes on with the layers that the model has now, for samples of this shape; None: not built yet."""
+        self.graphs.rebuild(shape, self.device, self.dtype)
+        self.programs.clear()
+
     @property
     def dtype(self) -> str:
         """The dtype of weights, activations and gradients."""

@@ -30,12 +30,14 @@ from nnx.callbacks import Callback, History
 from nnx.layers import (
     ELU,
     GELU,
+    Activation,
     Add,
     AvgPool2D,
     BatchNorm,
     Concat,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAvgPool2D,
@@ -45,13 +47,17 @@ from nnx.layers import (
     MaxPool2D,
     Normalize,
     ReLU,
+    Rescaling,
     Reshape,
+    SeparableConv2D,
     Sigmoid,
     SiLU,
     Softmax,
     Step,
     Tanh,
 )
+from nnx.layers import names as _names
+from nnx.layers.names import *
 from nnx.loading import load
 from nnx.model import Model
 from nnx.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
@@ -79,6 +85,7 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Activation",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -89,6 +96,7 @@ __all__ = [
     "Concat",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
@@ -102,7 +110,9 @@ __all__ = [
     "Normalize",
     "RMSprop",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -133,3 +143,4 @@ __all__ = [
     "set_seed",
     "tensor",
 ]
+__all__ += _names.__all__

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _core
-from nnx._config import Configured
+from nnx._config import Configured, look_up
 
 InitializerLike: TypeAlias = "str | Initializer | float | npt.ArrayLike | Callable[[tuple[int, ...]], Any]"
 
@@ -173,10 +173,7 @@ def get(initializer: InitializerLike) -> Initializer:
     if isinstance(initializer, Initializer):
         return initializer
     if isinstance(initializer, str):
-        if initializer not in _BY_NAME:
-            names = ", ".join(_BY_NAME)
-            raise ValueError(f"argument 'initializer' expected one of {names}, got {initializer!r}")
-        return _BY_NAME[initializer]()
+        return look_up("initializer", "initializer", initializer, _BY_NAME)()
     if callable(initializer):
         # nnx.initializers.zeros, not called, is as good as its name
         named = _BY_NAME.get(getattr(initializer, "__name__", ""))

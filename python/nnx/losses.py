@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nnx import _core, data
 from nnx._checks import number
-from nnx._config import Configured
+from nnx._config import Configured, look_up, our_string
 from nnx._types import NDArray, Reduction, Shape
 from nnx.data import TargetKind
 
@@ -28,6 +28,8 @@ class Loss(Configured):
     kind: ClassVar[str]
 
     def __init__(self, reduction: Reduction = "mean") -> None:
+        if isinstance(reduction, str):
+            reduction = our_string("reduction", reduction)  # type: ignore[assignment]
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"argument 'reduction' expected 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction: Reduction = reduction
@@ -201,16 +203,11 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 LossLike: TypeAlias = str | Loss | type[Loss]
 _BY_NAME: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
-    "mean_squared_error": MeanSquaredError,
     "mae": MeanAbsoluteError,
-    "l1": MeanAbsoluteError,
-    "mean_absolute_error": MeanAbsoluteError,
     "huber": Huber,
     "half_sum_squared_error": HalfSumSquaredError,
     "bce": BinaryCrossentropy,
-    "binary_crossentropy": BinaryCrossentropy,
     "cross_entropy": CategoricalCrossentropy,
-    "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 
@@ -223,6 +220,4 @@ def get(loss: LossLike) -> Loss:
         return loss()
     if not isinstance(loss, str):
         raise TypeError(f"argument 'loss' expected a name or a Loss, got {type(loss).__name__}")
-    if loss not in _BY_NAME:
-        raise ValueError(f"argument 'loss' expected one of {', '.join(_BY_NAME)}, got {loss!r}")
-    return _BY_NAME[loss]()
+    return look_up("loss", "loss", loss, _BY_NAME)()

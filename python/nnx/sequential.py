@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnx._types import Shape
 from nnx.layers.base import Layer
 from nnx.model import Model
 
@@ -54,7 +53,9 @@ class Sequential(Model):
     def _change(self, layers: list[Layer]) -> None:
         """Has these layers from now on; where they do not fit, all is as before."""
         if self._learner.state.running:
-            raise RuntimeError("Sequential: the model trains; its layers cannot be changed before that is over")
+            raise RuntimeError(
+                "Sequential: the model trains; its layers cannot be changed before that is over"
+            )
         _check(layers)
         before, shape = self.layers, None
         if layers:

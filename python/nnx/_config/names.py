@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class Same:
-    """Another name for an argument; `warning` says where the meaning differs a little."""
+    """Another name for an argument."""
 
     ours: str
-    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,11 +153,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     "Optimizer": {
         "lr": Same("learning_rate"),
         "decay": Means("learning_rate / (1 + decay * step)"),
-        "clipnorm": Same(
-            "clip_norm",
-            "the norm is that of the gradient of all weights together, as for Keras's global_clipnorm, not of "
-            "each weight by itself: write clip_norm",
-        ),
+        "clipnorm": Same("clip_norm"),  # Keras clips each weight's gradient by itself: see docs/keras.md
         "global_clipnorm": Same("clip_norm"),
         "clipvalue": Same("clip_value"),
         "use_ema": Means("True: ema=ema_momentum"),

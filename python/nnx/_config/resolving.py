@@ -22,13 +22,13 @@ def snake_case(name: str) -> str:
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'relu'?", or nothing where no name is near."""
+    """The end of a message, "; did you mean 'relu'?", or nothing where no name is near."""
     found = difflib.get_close_matches(given, list(known), 1)
     return f"; did you mean '{found[0]}'?" if found else ""
 
 
 def our_string(kind: str, given: str) -> str:
-    """nnx's own name for what may be given as a string, unchanged where the table has none."""
+    """Nnx's own name for what may be given as a string, unchanged where the table has none."""
     names = STRINGS[kind]
     return names.get(given) or names.get(snake_case(given)) or given
 
@@ -68,7 +68,11 @@ def accepting(initializer: Callable[..., None]) -> Callable[..., None]:
         if kwargs.keys() <= known:
             initializer(self, *args, **kwargs)
             return
-        if positions and len(args) <= len(positions) and not known.intersection(kwargs, positions[: len(args)]):
+        if (
+            positions
+            and len(args) <= len(positions)
+            and not known.intersection(kwargs, positions[: len(args)])
+        ):
             kwargs, args = {**dict(zip(positions, args, strict=False)), **kwargs}, ()
         settings = _resolve(type(self), known, kwargs)
         initializer(self, *args, **kwargs)
@@ -100,7 +104,7 @@ def _resolve(cls: Any, known: set[str], given: dict[str, Any]) -> dict[str, Any]
             meant[name] = value
         elif isinstance(rule, Only) and not rule.takes(value):
             raise ValueError(f"{where}: argument '{name}', got {value!r}: {rule.advice}")
-        if isinstance(rule, (Same, Ignored)) and rule.warning and value is not None:
+        if isinstance(rule, Ignored) and rule.warning and value is not None:
             warn(f"{where}: argument '{name}': {rule.warning}")
     if meant:
         for name, value in cls._translate(meant, given).items():

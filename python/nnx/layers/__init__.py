@@ -4,25 +4,31 @@ A layer makes its weights when it first sees an input's shape. Called on a Symbo
 the model's graph; called on an array it computes at once, as it would when the model predicts.
 """
 
-from nnx.layers.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Step, Tanh
+from nnx.layers import names
+from nnx.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Step, Tanh
 from nnx.layers.base import Layer
 from nnx.layers.conv2d import Conv2D
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout
 from nnx.layers.merge import Add, Concat
+from nnx.layers.names import *
 from nnx.layers.norm import BatchNorm, LocalResponseNorm, Normalize
 from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from nnx.layers.rescaling import Rescaling
+from nnx.layers.separable import DepthwiseConv2D, SeparableConv2D
 from nnx.layers.shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
+    "Activation",
     "Add",
     "AvgPool2D",
     "BatchNorm",
     "Concat",
     "Conv2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
@@ -32,10 +38,13 @@ __all__ = [
     "MaxPool2D",
     "Normalize",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "SiLU",
     "Sigmoid",
     "Softmax",
     "Step",
     "Tanh",
 ]
+__all__ += names.__all__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nnx import _core
+from nnx._config import our_string
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array, Concrete
 
@@ -22,7 +23,7 @@ FUSED = {
 
 def fused(name: str | None) -> tuple[str, float]:
     """Kind and parameter of an activation that is given by name; ValueError for a name unknown."""
-    name = name or "identity"
+    name = our_string("activation", name or "identity")
     if name not in FUSED:
         raise ValueError(f"argument 'activation' expected None or one of {', '.join(FUSED)}, got {name!r}")
     return name, FUSED[name]

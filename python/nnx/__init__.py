@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nnx import (
+    activations,
     callbacks,
     cuda,
     initializers,
@@ -23,8 +24,9 @@ from nnx import (
     optimizers,
     regularizers,
     schedules,
+    utils,
 )
-from nnx._config import register
+from nnx._config import instead_of, register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
 from nnx.callbacks import Callback, History
 from nnx.layers import (
@@ -74,7 +76,7 @@ __version__: str = info()["version"]
 def __getattr__(name: str) -> Any:
     if name in ("datasets", "plots"):  # not everybody needs them
         return importlib.import_module(f"nnx.{name}")
-    raise AttributeError(f"module 'nnx' has no attribute {name!r}")
+    raise AttributeError(f"module 'nnx' has no attribute {name!r}{instead_of(name, __all__)}")
 
 
 def __dir__() -> list[str]:
@@ -120,6 +122,7 @@ __all__ = [
     "Step",
     "Tanh",
     "Tensor",
+    "activations",
     "callbacks",
     "cuda",
     "datasets",
@@ -142,5 +145,6 @@ __all__ = [
     "set_num_threads",
     "set_seed",
     "tensor",
+    "utils",
 ]
 __all__ += _names.__all__

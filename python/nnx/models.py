@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from nnx._types import Shape
 from nnx.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from nnx.layers.activation import ActivationLike
+from nnx.loading import load as load_model
+from nnx.model import Model
 from nnx.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "alexnet", "lenet", "load_model", "mlp", "perceptron"]
 
 
 def perceptron(inputs: int, activation: ActivationLike = "sigmoid") -> Sequential:

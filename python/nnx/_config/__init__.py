@@ -9,7 +9,7 @@ from nnx._config.configured import Configured
 from nnx._config.decoder import Decoder, UnknownClassError
 from nnx._config.encoder import Encoder
 from nnx._config.registry import add_own, is_custom, register
-from nnx._config.resolving import look_up, nearest, our_string, snake_case
+from nnx._config.resolving import instead_of, look_up, nearest, our_string, snake_case
 
 __all__ = [
     "Configured",
@@ -17,6 +17,7 @@ __all__ = [
     "Encoder",
     "UnknownClassError",
     "add_own",
+    "instead_of",
     "is_custom",
     "look_up",
     "nearest",

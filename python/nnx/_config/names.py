@@ -7,49 +7,7 @@ docs/keras.md shows all of it, and tests/test_keras_names.py walks it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-
-@dataclass(frozen=True)
-class Same:
-    """Another name for an argument."""
-
-    ours: str
-
-
-@dataclass(frozen=True)
-class Only:
-    """Taken with the values that say what nnx does anyway; for any other there is advice."""
-
-    values: tuple[Any, ...]
-    advice: str
-
-    def takes(self, value: Any) -> bool:
-        """Whether a value is among them."""
-        return any(value is one or (type(value) is type(one) and value == one) for one in self.values)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """An attribute of that name, set once the object is made."""
-
-
-@dataclass(frozen=True)
-class Ignored:
-    """Taken, without effect; `warning` says why where that could surprise."""
-
-    warning: str = ""
-
-
-@dataclass(frozen=True)
-class Means:
-    """Turned into other arguments by the class's `_translate`."""
-
-    text: str
-
-
-Rule: TypeAlias = Same | Only | Setting | Ignored | Means
+from nnx._config.rules import Ignored, Means, Only, Rule, Same, Setting
 
 _NAME = Ignored()
 _DTYPE = Only((None, "float32"), "the precision is the model's: compile(precision='float64')")
@@ -222,4 +180,23 @@ STRINGS: dict[str, dict[str, str]] = {
     "optimizer": {},
     "reduction": {"sum_over_batch_size": "mean"},
     "regularizer": {"l1l2": "l1_l2"},
+}
+
+# Names whose arguments differ so much that there is only advice.
+INSTEAD: dict[str, str] = {
+    "Linear": "Dense(units)",
+    "Conv2d": "Conv2D(filters, kernel_size), which takes the channels of (N, H, W, C) from its input",
+    "BatchNorm1d": "BatchNorm()",
+    "BatchNorm2d": "BatchNorm()",
+    "AdaptiveAvgPool2d": "GlobalAvgPool2D()",
+    "Module": "Model, or Layer",
+    "CrossEntropyLoss": "losses.CategoricalCrossentropy(), or loss='cross_entropy'",
+    "BCELoss": "losses.BinaryCrossentropy(from_logits=False), or loss='bce'",
+    "BCEWithLogitsLoss": "losses.BinaryCrossentropy(from_logits=True), or loss='bce'",
+    "MSELoss": "losses.MeanSquaredError(), or loss='mse'",
+    "L1Loss": "losses.MeanAbsoluteError(), or loss='mae'",
+    "InputLayer": "input_shape= of the first layer, or model.build(shape)",
+    "load_model": "load(path)",
+    "optim": "optimizers",
+    "nn": "layers",
 }

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from nnx._checks import warn
-from nnx._config.names import ARGUMENTS, STRINGS, Ignored, Means, Only, Rule, Same, Setting
+from nnx._config.names import ARGUMENTS, INSTEAD, STRINGS
 from nnx._config.registry import is_custom
+from nnx._config.rules import Ignored, Means, Only, Rule, Same, Setting
 
 _T = TypeVar("_T")
 
@@ -25,6 +26,13 @@ def nearest(given: str, known: Iterable[str]) -> str:
     """The end of a message, "; did you mean 'relu'?", or nothing where no name is near."""
     found = difflib.get_close_matches(given, list(known), 1)
     return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def instead_of(name: str, known: Iterable[str]) -> str:
+    """The end of a message on a name that the package does not have."""
+    if name.startswith("_"):
+        return ""
+    return f": here it is {INSTEAD[name]}" if name in INSTEAD else nearest(name, known)
 
 
 def our_string(kind: str, given: str) -> str:

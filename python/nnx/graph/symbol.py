@@ -29,6 +29,7 @@ class Trace:
         self._nodes: dict[int, int] = {}
         self._scopes: list[str] = [""]
         self._dropouts = 0
+        self.predicts = False  # whether what is traced now works as in prediction always
 
     def input(self, shape: tuple[int, ...]) -> Symbol:
         """The symbol that `forward` begins with; `shape` is without the batch axis."""

@@ -17,6 +17,7 @@ from nnx.graph import changes
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight, assign_all
 from nnx.initializers import InitializerLike
+from nnx.layers.keras_calls import AsItRuns, forward_of, mode
 from nnx.regularizers import Regularizer, RegularizerLike
 
 
@@ -44,6 +45,11 @@ class Layer(Configured):
     )  # fmt: skip
     # Keras's input_shape: the samples' shape where it was given to a layer, for a Sequential that it begins.
     first_shape: Shape | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "call" in vars(cls) and "forward" not in vars(cls):  # written as Keras's are
+            setattr(cls, "forward", forward_of(vars(cls)["call"]))  # noqa: B010
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -117,16 +123,19 @@ class Layer(Configured):
 
     def add_weight(
         self,
-        name: str,
-        shape: Shape,
+        name: str | None = None,
+        shape: Shape = (),
         initializer: InitializerLike = "glorot_uniform",
         trainable: bool = True,
         regularizer: RegularizerLike = None,
     ) -> Weight:
-        """A new weight of this layer; for use in `build`.
+        """A new weight of this layer; for use in `build`. Without a name it is "weight", "weight_1", ...
 
         A regularizer is kept as the layer's attribute `<name>_regularizer`, where it may be changed.
         """
+        if name is None:
+            number = sum(weight.name.startswith("weight") for weight in self.own_weights)
+            name = f"weight_{number}" if number else "weight"
         if regularizer is not None:
             setattr(self, f"{name}_regularizer", regularizer)
         weight = Weight(name, tuple(int(n) for n in shape), initializers.get(initializer), trainable)
@@ -171,16 +180,19 @@ class Layer(Configured):
         """The layer's output, from a Symbol or an array."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x)")
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
         """`forward`, after building the layer where that has not happened.
 
         Arrays that are neither float32 nor float64, and those whose dtype is not that of the layer's weights,
-        are converted.
+        are converted. `training`, as Keras has it, is None for what the model does; False keeps dropout and frozen
+        batch norms of a Symbol's from training.
         """
         if isinstance(x, Symbol):
-            with x.trace.scope(self):
+            with x.trace.scope(self), mode(self, x.trace, training):
                 self.ensure_built(x.sample_shape)
                 return self.forward(x)
+        with mode(self, None, training):
+            pass
         x = x if isinstance(x, Tensor) else np.asarray(x)
         self.ensure_built(x.shape[1:])
         return self.forward(x if isinstance(x, Tensor) else self._as_floats(x))

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnx._config import look_up
 from nnx._types import NDArray
+from nnx.metrics import names
 from nnx.metrics.base import Metric, Setting
 from nnx.metrics.kinds import (
     F1,
@@ -28,12 +29,14 @@ from nnx.metrics.kinds import (
     Recall,
     TopK,
 )
+from nnx.metrics.names import *
 
 __all__ = [
     "F1", "MAE", "MSE", "R2", "Accuracy", "BinaryAccuracy", "ConfusionMatrix", "Metric", "Precision",
     "Recall", "Setting", "TopK", "accuracy", "binary_accuracy", "confusion_matrix", "f1", "get", "mae", "mse",
     "precision", "r2", "recall", "top_k",
 ]  # fmt: skip
+__all__ += names.__all__
 
 
 def accuracy(y_true: Any, y_pred: Any) -> float:

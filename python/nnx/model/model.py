@@ -13,6 +13,7 @@ from nnx._types import ClassWeight, NDArray, Shape
 from nnx.callbacks import Callback, CallbackList, History, ProgressBar
 from nnx.callbacks.progress_bar import verbosity
 from nnx.graph.symbol import Symbol
+from nnx.layers.keras_calls import AsItRuns, mode
 from nnx.losses import LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
@@ -195,10 +196,12 @@ class Model(KeptModel, SteppedModel):
         """The outputs for one batch, as `predict` gives them."""
         return self.predict(x, max(1, len(x)))
 
-    def __call__(self, x: Any) -> Any:
-        """Outputs for an array, in one batch; for a Symbol, this model as a part of another."""
+    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
+        """Outputs for an array, in one batch; for a Symbol, this model as a part of another, see `Layer`."""
         if isinstance(x, Symbol):
-            return super().__call__(x)
+            return super().__call__(x, training)
+        with mode(self, None, training):
+            pass
         inputs = data.features(x)
         outputs = evaluate.predict(self._learner, inputs, max(1, len(inputs)))
         return _core.tensor(outputs, device=x.device) if isinstance(x, _core.Tensor) else outputs

@@ -36,7 +36,7 @@ class Initializer(Configured):
 class Constant(Initializer):
     """Every element is `value`; an array must have the weight's shape."""
 
-    def __init__(self, value: npt.ArrayLike = 0.0) -> None:
+    def __init__(self, value: npt.ArrayLike) -> None:
         self.value = np.array(value, dtype=np.float64)
         if not np.isfinite(self.value).all():
             raise ValueError("initializer expected finite numbers, got NaN or infinity")

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnx import _core
+from nnx.graph import bounds
+from nnx.graph.bounds import Bounds
 from nnx.graph.weight import Weight
 
 
@@ -29,6 +31,8 @@ class Trace:
         self._nodes: dict[int, int] = {}
         self._scopes: list[str] = [""]
         self._dropouts = 0
+        self.reached: set[int] = set()  # ids of layers that were called
+        self.dead_ends: set[int] = set()  # nodes that no gradient goes through
         self.predicts = False  # whether what is traced now works as in prediction always
 
     def input(self, shape: tuple[int, ...]) -> Symbol:
@@ -52,13 +56,25 @@ class Trace:
     @contextmanager
     def scope(self, layer: Any) -> Iterator[None]:
         """Nodes made inside belong to `layer`, or to the layer around it where this one has no name here."""
+        self.reached.add(id(layer))
         self._scopes.append(self._names.get(id(layer), self._scopes[-1]))
         self.graph.scope(self._scopes[-1])
         try:
             yield
+        except (TypeError, ValueError) as error:
+            self._name_in(error)
+            raise
         finally:
             self._scopes.pop()
             self.graph.scope(self._scopes[-1])
+
+
+    def _name_in(self, error: TypeError | ValueError) -> None:
+        """Says in which layer it happened: the innermost."""
+        name = self._scopes[-1]
+        if name and type(error) in (TypeError, ValueError) and not hasattr(error, "layer"):
+            error.layer = name  # type: ignore[union-attr]
+            error.args = (f"layer '{name}': {error}",)
 
 
 class Symbol:
@@ -68,14 +84,20 @@ class Symbol:
     `nnx.ops` and layers; NumPy functions raise TypeError.
     """
 
-    __slots__ = ("activation", "node", "trace")
+    __slots__ = ("activation", "bounds", "node", "trace")
 
-    def __init__(self, trace: Trace, node: int, activation: str | None = None) -> None:
+    def __init__(
+        self, trace: Trace, node: int, activation: str | None = None, within: Bounds | None = None
+    ) -> None:
         self.trace = trace
         self.node = node
-        self.activation = (
-            activation  # what the values went through last; tells losses logits from probabilities
-        )
+        self.bounds = bounds.OF.get(activation, bounds.ANY) if within is None else within
+        if activation is None and bounds.are_probabilities(self.bounds):
+            activation = "probabilities"
+        # What the values went through last; tells losses logits from probabilities.
+        self.activation = activation
+        if activation == "step":
+            trace.dead_ends.add(node)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -92,9 +114,9 @@ class Symbol:
         """The number of axes, the batch axis included."""
         return len(self.sample_shape) + 1
 
-    def derive(self, node: int, activation: str | None = None) -> Symbol:
-        """Another symbol of the same trace."""
-        return Symbol(self.trace, node, activation)
+    def derive(self, node: int, activation: str | None = None, within: Bounds | None = None) -> Symbol:
+        """Another symbol of the same trace; `within`: its bounds, where they are not those of the activation."""
+        return Symbol(self.trace, node, activation, within)
 
     def parameter(self, value: Any, argument: str) -> int:
         """The node of an op's weight; -1 for None."""
@@ -113,12 +135,16 @@ class Symbol:
         return other.node
 
     def _scaled(self, factor: float) -> Symbol:
-        return self.derive(self.trace.graph.scale(self.node, float(factor)))
+        if factor == 1.0:
+            return self
+        node = self.trace.graph.scale(self.node, float(factor))
+        return self.derive(node, within=bounds.scaled(self.bounds, float(factor)))
 
     def __add__(self, other: object) -> Symbol:
         if not isinstance(other, Symbol):
             return NotImplemented
-        return self.derive(self.trace.graph.add(self.node, self._node_of(other)))
+        node = self.trace.graph.add(self.node, self._node_of(other))
+        return self.derive(node, within=bounds.added(self.bounds, other.bounds))
 
     def __sub__(self, other: object) -> Symbol:
         if not isinstance(other, Symbol):
@@ -127,7 +153,8 @@ class Symbol:
 
     def __mul__(self, other: object) -> Symbol:
         if isinstance(other, Symbol):
-            return self.derive(self.trace.graph.multiply(self.node, self._node_of(other)))
+            node = self.trace.graph.multiply(self.node, self._node_of(other))
+            return self.derive(node, within=bounds.multiplied(self.bounds, other.bounds))
         if isinstance(other, (int, float, np.integer, np.floating)):
             return self._scaled(float(other))
         return NotImplemented

@@ -13,6 +13,8 @@ from nnx.graph import bounds
 from nnx.graph.bounds import Bounds
 from nnx.graph.weight import Weight
 
+_TOO_LARGE = "; the image is no larger here: take a smaller window, fewer pools or strides before it, or padding='same'"
+
 
 class Trace:
     """One walk through `forward`: the graph it builds, and the weights it meets, in order of first use.
@@ -68,13 +70,15 @@ class Trace:
             self._scopes.pop()
             self.graph.scope(self._scopes[-1])
 
-
     def _name_in(self, error: TypeError | ValueError) -> None:
         """Says in which layer it happened: the innermost."""
         name = self._scopes[-1]
         if name and type(error) in (TypeError, ValueError) and not hasattr(error, "layer"):
             error.layer = name  # type: ignore[union-attr]
-            error.args = (f"layer '{name}': {error}",)
+            text = str(error)
+            error.args = (
+                f"layer '{name}': {text}{_TOO_LARGE if 'expected a window within' in text else ''}",
+            )
 
 
 class Symbol:

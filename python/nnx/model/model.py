@@ -17,6 +17,7 @@ from nnx.layers.keras_calls import AsItRuns, mode
 from nnx.losses import LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
+from nnx.model import building
 from nnx.model.keeping import KeptModel
 from nnx.model.stepping import SteppedModel
 from nnx.optimizers import OptimizerLike
@@ -43,9 +44,9 @@ class Model(KeptModel, SteppedModel):
 
     # Building and compiling
 
-    def build(self, input_shape: Sequence[int]) -> None:
-        """Makes the weights for inputs of this shape, given without the batch axis; `fit` does it by itself."""
-        self._learner.graphs.build(tuple(integer("build", "input_shape", n) for n in input_shape))
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the weights for inputs of this shape, without the batch axis or with None for it; `fit` does it, too."""
+        building.build(self._learner.graphs, input_shape)
 
     def compile(
         self,
@@ -78,8 +79,7 @@ class Model(KeptModel, SteppedModel):
             )
         place = devices.resolve_device(device)
         devices.check_precision(precision, place)
-        if metrics is None:
-            metrics = ()
+        metrics = () if metrics is None else metrics
         if isinstance(metrics, (str, Metric, type)) or callable(metrics):
             metrics = (metrics,)
         self._learner.compile(

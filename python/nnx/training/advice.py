@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nnx.graph.tracing import Traceable, Traced
+from nnx.layers.base import Layer
 
 
 def standing_still(model: Traceable, traced: Traced) -> Iterator[str]:
@@ -14,9 +15,9 @@ def standing_still(model: Traceable, traced: Traced) -> Iterator[str]:
     assert store is not None
     trained = {index for index, trains in enumerate(store.trainable) if trains}
     unused = list(_never_called(model, traced.output.trace.reached))
-    if not trained:
+    if model.weights and not trained:
         yield "no weight will move: " + _why_none(model)
-    else:
+    elif trained:
         nodes = traced.graph.nodes()
         dead_ends = traced.output.trace.dead_ends
         used = _parameters(nodes, traced.output.node, set())
@@ -54,20 +55,27 @@ def _parameters(nodes: list[dict[str, Any]], output: int, dead_ends: set[int]) -
 
 
 def _never_called(model: Traceable, reached: set[int]) -> Iterator[str]:
-    """Layers that hold nothing that was called, the outermost of each."""
+    """Layers with weights to make, of which nothing was called; the outermost of each."""
     called = {path for path, layer in model.walk() if id(layer) in reached}
     silent: list[str] = []
     for path, layer in model.walk():
-        around = any(path == other or path.startswith(f"{other}.") for other in silent)
+        around = any(path.startswith(f"{other}.") for other in silent)
         within = any(other == path or other.startswith(f"{path}.") for other in called)
-        if path and not around and not within and id(layer) not in reached:
+        if path and not around and not within and _would_learn(layer):
             silent.append(path)
             yield path
 
 
+def _would_learn(layer: Traceable) -> bool:
+    """Whether a layer makes weights, or holds one that does."""
+    kinds = [type(inner) for _, inner in layer.walk()]
+    leaves = [
+        kind for kind in kinds if getattr(kind, "ensure_built", None) is Layer.ensure_built
+    ]  # no models
+    return any(kind.build is not Layer.build for kind in leaves)
+
+
 def _why_none(model: Traceable) -> str:
-    if not model.weights:
-        return "the model has none"
     frozen = [path for path, layer in model.walk() if not layer.trainable and layer.weights]
     if "" in frozen:
         return "trainable is False for the whole model"
@@ -85,3 +93,13 @@ def _layers(weights: Iterable[str]) -> list[str]:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def flatten_hint(traced: Traced, target_shape: tuple[int, ...]) -> str:
+    """The end of a message on targets that do not fit, where a Flatten may be missing."""
+    if len(traced.output_shape) <= len(target_shape) or len(traced.output_shape) < 2:
+        return ""
+    for node in traced.graph.nodes():
+        if node["kind"] == "dense" and len(node["shape"]) > 1:
+            return f"; layer '{node['scope']}' works along the last axis alone: put nnx.Flatten() before it"
+    return "; put nnx.Flatten(), or nnx.GlobalAvgPool2D(), and a Dense layer at the end"

@@ -111,7 +111,10 @@ class Learner:
         if expected is None or shape == expected:
             return self.bound(shape)
         try:
-            return self.bound(shape)
+            traced = self.bound(shape)
+            if data.is_turned(shape, expected):
+                self._say(f"argument 'x' has samples of shape {shape}, not {expected}; {data.TRANSPOSE}")
+            return traced
         except ValueError as error:
             raise ValueError(
                 f"argument 'x' expected samples of shape {expected}, got {shape}"
@@ -191,9 +194,12 @@ class Learner:
             return
         self._advised_on = traced
         for text in advice.standing_still(self.graphs.root, traced):
-            if text not in self._advice:
-                self._advice.add(text)
-                warn(text)
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        if text not in self._advice:
+            self._advice.add(text)
+            warn(text)
 
     def setting(self, traced: Traced, kind: TargetKind) -> Setting:
         """What the model's metrics look at."""

@@ -35,7 +35,6 @@ _BETAS: dict[str, Rule] = {
     "beta_1": Same("beta1"),
     "beta_2": Same("beta2"),
     "betas": Means("(beta1, beta2)"),
-    "eps": Same("epsilon"),
 }
 _STAIRS: dict[str, Rule] = {
     "initial_learning_rate": Same("initial"),
@@ -121,7 +120,11 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "loss_scale_factor": Only((None,), "nothing is computed in float16 here"),
         "name": _NAME,
     },
-    "Adam": {**_BETAS, "amsgrad": Only((False,), "that variant is not here")},
+    "Adam": {
+        **_BETAS,
+        "eps": Same("epsilon"),
+        "amsgrad": Only((False,), "that variant is not here"),
+    },
     "Lion": _BETAS,
     "RMSprop": {"alpha": Same("rho"), "eps": Same("epsilon")},
     "Adagrad": {"eps": Same("epsilon")},
@@ -142,7 +145,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
 
 # What may be given as a string, by what it is given for. Names of classes, "HeNormal", are taken without a line here.
 STRINGS: dict[str, dict[str, str]] = {
-    "activation": {"swish": "silu", "leaky": "leaky_relu"},
+    "activation": {"swish": "silu"},
     "initializer": {
         "random_normal": "normal",
         "random_uniform": "uniform",

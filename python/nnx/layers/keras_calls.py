@@ -46,12 +46,11 @@ def mode(layer: Any, trace: Trace | None, training: bool | AsItRuns | None) -> I
             f"{layer.name}: argument 'training' expected None or False, got True: layers train where their model does"
         )
     assert trace is not None
+    frozen: list[str] = []  # names of layers before those inside them
     for name, inner in layer.walk():
-        statistics = [weight for weight in inner.own_weights if weight.name == "running_mean"]
-        trained = (
-            inner.trainable and layer.trainable and any(weight.trainable for weight in inner.own_weights)
-        )
-        if trained and (statistics or (not inner.built and hasattr(inner, "running_mean"))):
+        if not inner.trainable or any(name.startswith(f"{around}.") or not around for around in frozen):
+            frozen.append(name)
+        elif hasattr(inner, "running_mean"):
             raise ValueError(
                 f"{layer.name}: argument 'training' expected None: '{name or layer.name}' would train; set its "
                 "trainable = False, and it works as in prediction"

@@ -35,8 +35,10 @@ class Rescaling(Layer):
         if self.offset:
             channels = input_shape[-1:] or (1,)
             self._mean = self.add_weight("mean", channels, -self.offset / self.scale, trainable=False)
-            self._std = self.add_weight("std", channels, 1.0 / self.scale, trainable=False)
+            self._std = self.add_weight("std", channels, 1.0 / abs(self.scale), trainable=False)
 
     def forward(self, x: Any) -> Any:
         """See `nnx.ops.normalize`."""
-        return x * self.scale if self._mean is None else ops.normalize(x, self._mean, self._std)
+        if self._mean is None:
+            return x * self.scale
+        return ops.normalize(x, self._mean, self._std) * math.copysign(1.0, self.scale)

@@ -65,6 +65,7 @@ class ExponentialDecay(_Decay):
         lambda rate: 0.5 < rate <= 1,
         "ExponentialDecay({0}, {1}): the rate at epoch t is {0} * exp(-{1} * t) here, not {0} * {1}^(t / decay_steps) "
         "as in Keras; write decay_steps=..., decay_rate={1} for that, or rate={1}",
+        before_per=2,
     )
     def __init__(
         self, initial: float, rate: float, per: Per | float = "epoch", every: int | None = None

@@ -80,6 +80,7 @@ class CosineDecay(Schedule):
         lambda length: length >= 100,
         "CosineDecay({0}, {1}): length counts epochs here, not steps as Keras's decay_steps; write "
         "decay_steps={1} for that, or length={1}",
+        before_per=3,
     )
     def __init__(self, initial: float, length: float, final: float = 0.0, per: Per = "epoch") -> None:
         super().__init__(per)

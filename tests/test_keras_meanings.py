@@ -420,6 +420,20 @@ def test_training_false_wants_norms_frozen():
     np.testing.assert_array_equal(base.layers[1].running_mean.numpy(), np.zeros(4))
 
 
+def test_weights_that_are_trained_and_those_that_are_not():
+    model = nnx.Sequential([nnx.Dense(4, trainable=False), nnx.BatchNorm(), nnx.Dense(3)])
+    model.build((5,))
+    assert [w.name for w in model.trainable_weights] == ["gamma", "beta", "kernel", "bias"]
+    assert [w.name for w in model.non_trainable_weights] == ["kernel", "bias", "running_mean", "running_var"]
+    model.trainable = False
+    assert model.trainable_weights == []
+
+
+def test_ops_take_activations_under_all_names():
+    x, w = np.ones((2, 3), np.float32), np.full((3, 4), 0.5, np.float32)
+    np.testing.assert_array_equal(ops.dense(x, w, activation="swish"), ops.dense(x, w, activation="silu"))
+
+
 # Metrics, utilities
 
 

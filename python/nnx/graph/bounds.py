@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 Bounds: TypeAlias = tuple[float, float]
@@ -20,20 +20,24 @@ OF: dict[str | None, Bounds] = {
 }
 
 
-def added(a: Bounds, b: Bounds) -> Bounds:
-    """Those of a sum."""
-    return a[0] + b[0], a[1] + b[1]
-
-
-def multiplied(a: Bounds, b: Bounds) -> Bounds:
-    """Those of a product."""
-    corners = [x * y if x and y else 0.0 for x in a for y in b]
-    return min(corners), max(corners)
-
-
-def scaled(a: Bounds, factor: float) -> Bounds:
-    """Those of a multiple."""
-    return multiplied(a, (factor, factor))
+def of(operation: str, operands: Sequence[Bounds]) -> Bounds:
+    """Those of an elementwise operation's result; a number c has the bounds (c, c)."""
+    a, b = operands[0], operands[-1]
+    if operation == "add":
+        return a[0] + b[0], a[1] + b[1]
+    if operation == "subtract":
+        return a[0] - b[1], a[1] - b[0]
+    if operation == "negate":
+        return -a[1], -a[0]
+    if operation == "multiply":
+        corners = [x * y if x and y else 0.0 for x in a for y in b]
+        return min(corners), max(corners)
+    if operation == "divide" and b[0] == b[1] != 0:
+        return of("multiply", (a, (1.0 / b[0], 1.0 / b[0])))
+    if operation in ("maximum", "minimum"):
+        choose = max if operation == "maximum" else min
+        return choose(a[0], b[0]), choose(a[1], b[1])
+    return ANY
 
 
 def joined(several: Iterable[Bounds]) -> Bounds:

@@ -142,13 +142,13 @@ class Symbol:
         if factor == 1.0:
             return self
         node = self.trace.graph.scale(self.node, float(factor))
-        return self.derive(node, within=bounds.scaled(self.bounds, float(factor)))
+        return self.derive(node, within=bounds.of("multiply", (self.bounds, (factor, factor))))
 
     def __add__(self, other: object) -> Symbol:
         if not isinstance(other, Symbol):
             return NotImplemented
         node = self.trace.graph.add(self.node, self._node_of(other))
-        return self.derive(node, within=bounds.added(self.bounds, other.bounds))
+        return self.derive(node, within=bounds.of("add", (self.bounds, other.bounds)))
 
     def __sub__(self, other: object) -> Symbol:
         if not isinstance(other, Symbol):
@@ -158,7 +158,7 @@ class Symbol:
     def __mul__(self, other: object) -> Symbol:
         if isinstance(other, Symbol):
             node = self.trace.graph.multiply(self.node, self._node_of(other))
-            return self.derive(node, within=bounds.multiplied(self.bounds, other.bounds))
+            return self.derive(node, within=bounds.of("multiply", (self.bounds, other.bounds)))
         if isinstance(other, (int, float, np.integer, np.floating)):
             return self._scaled(float(other))
         return NotImplemented

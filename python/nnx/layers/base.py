@@ -14,6 +14,7 @@ from nnx._config import Configured, snake_case
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
+from nnx.graph.store import frozen
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight, assign_all
 from nnx.initializers import InitializerLike
@@ -93,6 +94,18 @@ class Layer(Configured):
     def weights(self) -> list[Weight]:
         """All weights, those of inner layers included; none before the layer is built."""
         return list(dict.fromkeys(w for _, layer in self.walk() for w in layer.own_weights))
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """Those of all weights that training changes, as `trainable` stands in this layer and those inside."""
+        fixed = frozen(self)
+        return [weight for weight in self.weights if weight.trainable and id(weight) not in fixed]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other ones: of frozen layers, running statistics."""
+        learning = set(map(id, self.trainable_weights))
+        return [weight for weight in self.weights if id(weight) not in learning]
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers held as attributes, or in lists, tuples and dicts that are; with their names."""

@@ -21,9 +21,14 @@ FUSED = {
 }
 
 
+def our_name(activation: str | None) -> str | None:
+    """An activation's name as the core has it."""
+    return our_string("activation", activation) if isinstance(activation, str) else activation
+
+
 def fused(name: str | None) -> tuple[str, float]:
     """Kind and parameter of an activation that is given by name; ValueError for a name unknown."""
-    name = our_string("activation", name or "identity")
+    name = our_name(name) or "identity"
     if name not in FUSED:
         raise ValueError(f"argument 'activation' expected None or one of {', '.join(FUSED)}, got {name!r}")
     return name, FUSED[name]

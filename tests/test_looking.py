@@ -241,7 +241,7 @@ SCHEDULES = [
     nnx.schedules.InverseTimeDecay(0.1, 1e-300),
     nnx.schedules.PiecewiseConstant([3, 6], [1, 0.1, 0.01]),
     nnx.schedules.PiecewiseConstant([], [1]),
-    nnx.schedules.CosineDecay(0.1, 1e300),
+    nnx.schedules.CosineDecay(0.1, length=1e300),
     nnx.schedules.Warmup(0.1, 100),
     nnx.schedules.Warmup(nnx.schedules.CosineDecay(0.1, 1000, per="step"), 100),
 ]

@@ -144,6 +144,7 @@ def frozen():
     ids=lambda v: getattr(v, "__name__", str(v)),
 )
 @pytest.mark.parametrize("rows", [1, 9])
+@pytest.mark.filterwarnings("ignore:'unused' will not learn")
 def test_parameters_of_all_kinds(rng, make, shape, options, rows):
     x, t = draw(rng, (rows, *shape)), draw(rng, (rows, 3))
     at_once, at_the_end = (trained(make, x, t, options, at_the_end=end) for end in (False, True))

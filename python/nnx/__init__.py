@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nnx import (
+    activations,
     callbacks,
     cuda,
     initializers,
@@ -23,13 +24,15 @@ from nnx import (
     optimizers,
     regularizers,
     schedules,
+    utils,
 )
-from nnx._config import register
+from nnx._config import instead_of, register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
 from nnx.callbacks import Callback, History
 from nnx.layers import (
     ELU,
     GELU,
+    Activation,
     Add,
     Average,
     AvgPool2D,
@@ -38,6 +41,7 @@ from nnx.layers import (
     Conv2D,
     Cropping2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     GlobalAvgPool2D,
@@ -53,7 +57,9 @@ from nnx.layers import (
     Normalize,
     PReLU,
     ReLU,
+    Rescaling,
     Reshape,
+    SeparableConv2D,
     Sigmoid,
     SiLU,
     Softmax,
@@ -62,6 +68,8 @@ from nnx.layers import (
     Tanh,
     ZeroPadding2D,
 )
+from nnx.layers import names as _names
+from nnx.layers.names import *
 from nnx.loading import load
 from nnx.model import Model
 from nnx.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
@@ -78,7 +86,7 @@ __version__: str = info()["version"]
 def __getattr__(name: str) -> Any:
     if name in ("datasets", "plots"):  # not everybody needs them
         return importlib.import_module(f"nnx.{name}")
-    raise AttributeError(f"module 'nnx' has no attribute {name!r}")
+    raise AttributeError(f"module 'nnx' has no attribute {name!r}{instead_of(name, __all__)}")
 
 
 def __dir__() -> list[str]:
@@ -89,6 +97,7 @@ __all__ = [
     "ELU",
     "GELU",
     "SGD",
+    "Activation",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -101,6 +110,7 @@ __all__ = [
     "Conv2D",
     "Cropping2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
@@ -120,7 +130,9 @@ __all__ = [
     "PReLU",
     "RMSprop",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -130,6 +142,7 @@ __all__ = [
     "Tanh",
     "Tensor",
     "ZeroPadding2D",
+    "activations",
     "callbacks",
     "cuda",
     "datasets",
@@ -152,4 +165,6 @@ __all__ = [
     "set_num_threads",
     "set_seed",
     "tensor",
+    "utils",
 ]
+__all__ += _names.__all__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -48,3 +50,28 @@ def path(where: str, argument: str, value: Any) -> str:
     if not isinstance(text, str) or not text:
         raise TypeError(f"{where}: argument '{argument}' expected a path, got {value!r}")
     return text
+
+
+def sample_shape(where: str, argument: str, value: Any) -> tuple[int, ...]:
+    """The shape of a sample; a leading None, Keras's batch axis, is left off."""
+    if isinstance(value, (int, np.integer)) or not isinstance(value, (tuple, list, np.ndarray)):
+        hint = f": write ({value},)" if isinstance(value, (int, np.integer)) else ""
+        raise TypeError(
+            f"{where}: argument '{argument}' expected the shape of a sample, (4,) or (28, 28, 1) say, "
+            f"got {value!r}{hint}"
+        )
+    axes = list(value)[1:] if len(value) > 0 and value[0] is None else list(value)
+    if None in axes:
+        raise ValueError(
+            f"{where}: argument '{argument}' expected a number for every axis of a sample, got {tuple(value)}: only "
+            "the batch axis in front may be None; where images vary in size, give the size of some"
+        )
+    return tuple(integer(where, argument, n) for n in axes)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points to the line outside of nnx that it comes from."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "nnx":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -56,10 +56,32 @@ def features(x: Any, name: str = "x") -> NDArray:
     return np.ascontiguousarray(_core_dtype(array))
 
 
+# What to do about images of (N, C, H, W); reshape would scramble their pixels.
+TRANSPOSE = "images of (N, C, H, W), as PyTorch has them, become (N, H, W, C) by x.transpose(0, 2, 3, 1)"
+
+
+def looks_channels_first(shape: Shape) -> bool:
+    """Whether samples may be images (C, H, W): 1 or 3 channels, then two wide axes of similar length."""
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return False
+    return min(shape[1:]) >= 8 and max(shape[1:]) <= 2 * min(shape[1:])
+
+
+def is_turned(got: Shape, expected: Shape) -> bool:
+    """Whether samples are (C, H, W) where (H, W, C) are expected."""
+    return len(got) == len(expected) == 3 and got == (expected[2], *expected[:2]) and got != expected
+
+
 def shape_hint(got: Shape, expected: Shape) -> str:
     """What to do about samples of another shape than expected, where that can be guessed."""
     if (*got, 1) == expected:
         return "; add the channel axis: x[..., None]"
+    if is_turned(got, expected):
+        return f"; {TRANSPOSE}"
+    if got == expected[1:] or (got == (1,) and len(expected) == 1):
+        return "; if x is one sample: x[None] is a batch of one"
+    if looks_channels_first(got):
+        return f"; {TRANSPOSE}"
     if math.prod(got) == math.prod(expected):
         return f"; reshape it: x.reshape(-1, {', '.join(map(str, expected))})"
     return ""
@@ -102,9 +124,8 @@ def values(y: Any, output_shape: Shape, name: str = "y") -> NDArray:
 def class_targets(y: Any, output_shape: Shape, name: str = "y") -> tuple[NDArray, TargetKind]:
     """Labels (N,) or distributions (N, K), whichever y is."""
     if len(output_shape) != 1:
-        raise ValueError(
-            f"a cross-entropy over classes expected a model with outputs (N, K), got (N, {output_shape})"
-        )
+        got = ", ".join(map(str, ("N", *output_shape)))
+        raise ValueError(f"a cross-entropy over classes expected a model with outputs (N, K), got ({got})")
     classes = output_shape[0]
     if classes < 2:
         raise ValueError(

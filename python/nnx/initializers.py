@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnx import _core
-from nnx._config import Configured
+from nnx import _core, seeds
+from nnx._checks import number
+from nnx._config import Configured, look_up, our_string
 
 InitializerLike: TypeAlias = "str | Initializer | float | npt.ArrayLike | Callable[[tuple[int, ...]], Any]"
 
@@ -46,39 +47,74 @@ class Constant(Initializer):
         return np.array(np.broadcast_to(self.value, shape), dtype=dtype, order="C")
 
 
-class Uniform(Initializer):
+class _Drawn(Initializer):
+    """Random values; a seed of its own takes the place of the model's."""
+
+    def __init__(self, seed: int | None) -> None:
+        self.seed = None if seed is None else seeds.check(seed)
+
+    def _fill(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
+        return self._draw(shape, seed if self.seed is None else self.seed, number, dtype)
+
+    def _draw(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
+        raise NotImplementedError
+
+
+class Uniform(_Drawn):
     """Uniform in [low, high)."""
 
-    def __init__(self, low: float = -0.05, high: float = 0.05) -> None:
+    def __init__(self, low: float = -0.05, high: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
             raise ValueError(f"Uniform: expected finite low <= high, got {low} and {high}")
         self.low, self.high = float(low), float(high)
 
-    def _fill(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
+    def _draw(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
         return _core.random_uniform(shape, self.low, self.high, seed, layer=number, dtype=dtype)
 
 
-class Normal(Initializer):
+class Normal(_Drawn):
     """Normal with a mean and a standard deviation."""
 
-    def __init__(self, mean: float = 0.0, std: float = 0.05) -> None:
+    def __init__(self, mean: float = 0.0, std: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
         if not (math.isfinite(mean) and math.isfinite(std) and std >= 0):
             raise ValueError(f"Normal: expected a finite mean and std >= 0, got {mean} and {std}")
         self.mean, self.std = float(mean), float(std)
 
-    def _fill(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
+    def _draw(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
         return _core.random_normal(shape, self.mean, self.std, seed, layer=number, dtype=dtype)
 
 
-class VarianceScaling(Initializer):
-    """Zero mean and variance `scale / fan`, fan being fan_in or, for mode "average", (fan_in + fan_out) / 2."""
+class VarianceScaling(_Drawn):
+    """Zero mean and variance scale / fan.
 
-    def __init__(self, scale: float, mode: str, distribution: str) -> None:
-        self.scale, self.mode, self.distribution = scale, mode, distribution
+    Args:
+        scale: > 0.
+        mode: the fan: "in", "out", or "average" of both; Keras's "fan_in", "fan_out" and "fan_avg", too.
+        distribution: "uniform" or "normal"; Keras's "truncated_normal" is taken for the latter.
+        seed: in place of the model's.
+    """
 
-    def _fill(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
+    def __init__(
+        self, scale: float = 1.0, mode: str = "in", distribution: str = "normal", seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        self.scale = number("VarianceScaling", "scale", scale, closed="neither")
+        self.mode = our_string("mode", mode)
+        self.distribution = our_string("distribution", distribution)
+        if self.mode not in ("in", "out", "average"):
+            raise ValueError(
+                f"VarianceScaling: argument 'mode' expected 'in', 'out' or 'average', got {mode!r}"
+            )
+        if self.distribution not in ("uniform", "normal"):
+            raise ValueError(
+                f"VarianceScaling: argument 'distribution' expected 'uniform' or 'normal', got {distribution!r}"
+            )
+
+    def _draw(self, shape: tuple[int, ...], seed: int, number: int, dtype: str) -> npt.NDArray[Any]:
         fan_in, fan_out = fans(shape)
-        fan = fan_in if self.mode == "in" else (fan_in + fan_out) / 2
+        fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2}[self.mode]
         deviation = math.sqrt(self.scale / max(1.0, fan))
         if self.distribution == "uniform":
             limit = math.sqrt(3.0) * deviation
@@ -119,45 +155,51 @@ def constant(value: npt.ArrayLike = 0.0) -> Initializer:
     return Constant(value)
 
 
-def uniform(low: float = -0.05, high: float = 0.05) -> Initializer:
+def uniform(low: float = -0.05, high: float = 0.05, seed: int | None = None) -> Initializer:
     """Uniform in [low, high)."""
-    return Uniform(low, high)
+    return Uniform(low, high, seed)
 
 
-def normal(mean: float = 0.0, std: float = 0.05) -> Initializer:
+def normal(mean: float = 0.0, std: float = 0.05, seed: int | None = None) -> Initializer:
     """Normal with that mean and standard deviation."""
-    return Normal(mean, std)
+    return Normal(mean, std, seed)
 
 
-def glorot_uniform() -> Initializer:
+def glorot_uniform(seed: int | None = None) -> Initializer:
     """Variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010), uniform."""
-    return VarianceScaling(1.0, "average", "uniform")
+    return VarianceScaling(1.0, "average", "uniform", seed)
 
 
-def glorot_normal() -> Initializer:
+def glorot_normal(seed: int | None = None) -> Initializer:
     """Variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010), normal, not truncated."""
-    return VarianceScaling(1.0, "average", "normal")
+    return VarianceScaling(1.0, "average", "normal", seed)
 
 
-def he_uniform() -> Initializer:
+def he_uniform(seed: int | None = None) -> Initializer:
     """Variance 2 / fan_in (He et al. 2015), uniform."""
-    return VarianceScaling(2.0, "in", "uniform")
+    return VarianceScaling(2.0, "in", "uniform", seed)
 
 
-def he_normal() -> Initializer:
+def he_normal(seed: int | None = None) -> Initializer:
     """Variance 2 / fan_in (He et al. 2015), normal, not truncated."""
-    return VarianceScaling(2.0, "in", "normal")
+    return VarianceScaling(2.0, "in", "normal", seed)
 
 
-def lecun_uniform() -> Initializer:
+def lecun_uniform(seed: int | None = None) -> Initializer:
     """Variance 1 / fan_in (LeCun et al. 1998), uniform."""
-    return VarianceScaling(1.0, "in", "uniform")
+    return VarianceScaling(1.0, "in", "uniform", seed)
 
 
-def lecun_normal() -> Initializer:
+def lecun_normal(seed: int | None = None) -> Initializer:
     """Variance 1 / fan_in (LeCun et al. 1998), normal, not truncated."""
-    return VarianceScaling(1.0, "in", "normal")
+    return VarianceScaling(1.0, "in", "normal", seed)
 
+
+# Keras's names; what differs stands in docs/keras.md.
+Zeros, Ones, RandomNormal, RandomUniform = zeros, ones, Normal, Uniform
+GlorotUniform, GlorotNormal = glorot_uniform, glorot_normal
+HeUniform, HeNormal = he_uniform, he_normal
+LecunUniform, LecunNormal = lecun_uniform, lecun_normal
 
 _BY_NAME: dict[str, Callable[[], Initializer]] = {
     f.__name__: f
@@ -173,10 +215,9 @@ def get(initializer: InitializerLike) -> Initializer:
     if isinstance(initializer, Initializer):
         return initializer
     if isinstance(initializer, str):
-        if initializer not in _BY_NAME:
-            names = ", ".join(_BY_NAME)
-            raise ValueError(f"argument 'initializer' expected one of {names}, got {initializer!r}")
-        return _BY_NAME[initializer]()
+        return look_up("initializer", "initializer", initializer, _BY_NAME)()
+    if isinstance(initializer, type) and issubclass(initializer, Initializer):
+        return initializer()
     if callable(initializer):
         # nnx.initializers.zeros, not called, is as good as its name
         named = _BY_NAME.get(getattr(initializer, "__name__", ""))

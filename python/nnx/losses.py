@@ -13,9 +13,12 @@ import numpy.typing as npt
 
 from nnx import _core, data
 from nnx._checks import number
-from nnx._config import Configured
+from nnx._config import Configured, look_up, our_string
 from nnx._types import NDArray, Reduction, Shape
 from nnx.data import TargetKind
+
+# What models end in whose outputs are probabilities; the last where the graph shows that they lie in [0, 1].
+_PROBABILITIES = ("hard_sigmoid", "sigmoid", "softmax", "step", "probabilities")
 
 FromLogits: TypeAlias = bool | Literal["auto"]
 
@@ -28,6 +31,8 @@ class Loss(Configured):
     kind: ClassVar[str]
 
     def __init__(self, reduction: Reduction = "mean") -> None:
+        if isinstance(reduction, str):
+            reduction = our_string("reduction", reduction)  # type: ignore[assignment]
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"argument 'reduction' expected 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction: Reduction = reduction
@@ -100,9 +105,6 @@ class Huber(Loss):
 
 
 class _Entropy(Loss):
-    # What the model's last activation must be for its output to be probabilities.
-    probabilities: ClassVar[str]
-
     def __init__(self, from_logits: FromLogits, label_smoothing: float, reduction: Reduction) -> None:
         super().__init__(reduction)
         if from_logits not in (True, False, "auto"):
@@ -113,7 +115,7 @@ class _Entropy(Loss):
     def takes_logits(self, activation: str | None) -> bool:
         """Whether the output of a model that ends in `activation` counts as logits."""
         if self.from_logits == "auto":
-            return activation != self.probabilities
+            return activation not in _PROBABILITIES
         return self.from_logits
 
     def spec(self, targets: TargetKind, activation: str | None) -> dict[str, Any]:
@@ -128,14 +130,14 @@ class BinaryCrossentropy(_Entropy):
     """-t log p - (1 - t) log(1 - p), the mean over all outputs; targets in [0, 1].
 
     Args:
-        from_logits: whether outputs are logits; "auto": unless the model ends in a sigmoid. Called on arrays,
-            "auto" means probabilities.
+        from_logits: whether outputs are logits; "auto": unless the model's graph shows that they lie in [0, 1],
+            as those of a sigmoid or softmax do, also behind a reshape, pool, mean or product of them, or in a model
+            inside. Called on arrays, "auto" means probabilities.
         label_smoothing: in [0, 1]; targets are drawn towards 1/2 by this share.
         reduction: "mean" or "sum"; "none" on arrays alone.
     """
 
     kind = "binary_cross_entropy"
-    probabilities = "sigmoid"
 
     def __init__(
         self, from_logits: FromLogits = "auto", label_smoothing: float = 0.0, reduction: Reduction = "mean"
@@ -166,14 +168,15 @@ class CategoricalCrossentropy(_Entropy):
     Targets are labels (N,) or distributions (N, K), one-hot for instance; shape and dtype tell which.
 
     Args:
-        from_logits: whether outputs are logits; "auto": unless the model ends in a softmax. Called on arrays,
-            "auto" means probabilities.
+        from_logits: whether outputs are logits; "auto": unless the model's graph shows that they lie in [0, 1],
+            as those of a softmax or sigmoid do, also behind a reshape, pool, mean or product of them, or in a model
+            inside. Probabilities are divided by their sum, as Keras does. Called on arrays, "auto" means
+            probabilities.
         label_smoothing: in [0, 1]; this share of the target is spread over all classes.
         reduction: "mean" or "sum"; "none" on arrays alone.
     """
 
     kind = "softmax_cross_entropy"
-    probabilities = "softmax"
 
     def __init__(
         self, from_logits: FromLogits = "auto", label_smoothing: float = 0.0, reduction: Reduction = "mean"
@@ -201,16 +204,11 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 LossLike: TypeAlias = str | Loss | type[Loss]
 _BY_NAME: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
-    "mean_squared_error": MeanSquaredError,
     "mae": MeanAbsoluteError,
-    "l1": MeanAbsoluteError,
-    "mean_absolute_error": MeanAbsoluteError,
     "huber": Huber,
     "half_sum_squared_error": HalfSumSquaredError,
     "bce": BinaryCrossentropy,
-    "binary_crossentropy": BinaryCrossentropy,
     "cross_entropy": CategoricalCrossentropy,
-    "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
 }
 
@@ -223,6 +221,4 @@ def get(loss: LossLike) -> Loss:
         return loss()
     if not isinstance(loss, str):
         raise TypeError(f"argument 'loss' expected a name or a Loss, got {type(loss).__name__}")
-    if loss not in _BY_NAME:
-        raise ValueError(f"argument 'loss' expected one of {', '.join(_BY_NAME)}, got {loss!r}")
-    return _BY_NAME[loss]()
+    return look_up("loss", "loss", loss, _BY_NAME)()

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnx._types import Shape
+from nnx.data import TRANSPOSE, looks_channels_first
 from nnx.layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
 from nnx.layers.activation import ActivationLike
+from nnx.loading import load as load_model
+from nnx.model import Model
 from nnx.sequential import Sequential
+
+__all__ = ["Model", "Sequential", "alexnet", "lenet", "load_model", "mlp", "perceptron"]
 
 
 def perceptron(inputs: int, activation: ActivationLike = "sigmoid") -> Sequential:
@@ -43,7 +48,7 @@ def lenet(input_shape: Shape, classes: int) -> Sequential:
     """A small convolutional network after LeNet-5 (LeCun et al. 1998), with ReLU, max-pooling and dropout."""
     if len(input_shape) == 3 and min(input_shape[:2]) < 4:
         raise ValueError(
-            f"lenet: argument 'input_shape' expected images of at least 4 x 4, got {input_shape}"
+            f"lenet: argument 'input_shape' expected images of at least 4 x 4, got {input_shape}{_hint(input_shape)}"
         )
     layers = [
         Conv2D(32, 3, padding="same", activation="relu"),
@@ -62,7 +67,7 @@ def alexnet(input_shape: Shape = (224, 224, 3), classes: int = 1000) -> Sequenti
     """AlexNet in one column (Krizhevsky 2014): five convolutions, two hidden dense layers, the classifier."""
     if len(input_shape) == 3 and min(input_shape[:2]) < 63:
         raise ValueError(
-            f"alexnet: argument 'input_shape' expected images of at least 63 x 63, got {input_shape}"
+            f"alexnet: argument 'input_shape' expected images of at least 63 x 63, got {input_shape}{_hint(input_shape)}"
         )
     layers = [
         Conv2D(64, 11, strides=4, padding=2, activation="relu"),
@@ -81,6 +86,10 @@ def alexnet(input_shape: Shape = (224, 224, 3), classes: int = 1000) -> Sequenti
         Dense(classes),
     ]
     return _built(layers, input_shape)
+
+
+def _hint(input_shape: Shape) -> str:
+    return f"; {TRANSPOSE}" if looks_channels_first(tuple(input_shape)) else ""
 
 
 def _built(layers: Sequence[Layer], input_shape: Shape) -> Sequential:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from nnx._checks import number
-from nnx._config import Configured
+from nnx._config import Configured, look_up
 from nnx.graph import changes
 
 
@@ -62,6 +62,9 @@ class L1L2(Regularizer):
         self.l1, self.l2 = l1, l2
 
 
+# Keras's functions.
+l1, l2, l1_l2 = L1, L2, L1L2
+
 RegularizerLike: TypeAlias = str | Regularizer | type[L1] | type[L2] | type[L1L2] | None
 
 
@@ -69,7 +72,6 @@ _BY_NAME: dict[str, Callable[[], Regularizer]] = {
     "l1": L1,
     "l2": L2,
     "l1_l2": lambda: L1L2(0.01, 0.01),
-    "l1l2": lambda: L1L2(0.01, 0.01),
 }
 
 
@@ -88,6 +90,4 @@ def get(regularizer: RegularizerLike) -> Regularizer | None:
         raise TypeError(
             f"argument 'regularizer' expected a name or a Regularizer, got {type(regularizer).__name__}"
         )
-    if regularizer.lower() not in _BY_NAME:
-        raise ValueError(f"argument 'regularizer' expected one of {', '.join(_BY_NAME)}, got {regularizer!r}")
-    return _BY_NAME[regularizer.lower()]()
+    return look_up("regularizer", "regularizer", regularizer, _BY_NAME)()

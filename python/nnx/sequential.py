@@ -12,28 +12,63 @@ from nnx.model import Model
 class Sequential(Model):
     """Layers one after the other: `Sequential(a, b, c)` or `Sequential([a, b, c])`.
 
-    Layers without a name of their own get the class's, numbered from the second on: "dense", "dense_1".
+    Layers without a name of their own get the class's, numbered from the second on: "dense", "dense_1". Where
+    the first layer has an `input_shape`, as Keras's have, the model is built at once.
     """
 
     def __init__(self, *layers: Layer | Sequence[Layer], name: str | None = None) -> None:
         super().__init__(name)
         self.layers: list[Layer] = []
-        for item in layers:
-            for layer in item if isinstance(item, (list, tuple)) else (item,):
-                self.add(layer)
+        given = [part for item in layers for part in (item if isinstance(item, (list, tuple)) else (item,))]
+        self._change(given)
 
     def add(self, layer: Layer) -> None:
-        """Puts another layer at the end."""
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise TypeError(f"Sequential: expected layers, got the class {layer.__name__}: call it")
-        if not isinstance(layer, Layer):
-            raise TypeError(f"Sequential: expected layers, got {type(layer).__name__}")
-        if self.built:
-            raise ValueError("Sequential: layers cannot be added once the model is built")
-        names = [known.given_name for known in self.layers if known is not layer]
-        if layer.given_name is not None and layer.given_name in names:
-            raise ValueError(f"Sequential: two layers are named '{layer.given_name}'")
-        self.layers.append(layer)
+        """Puts another layer at the end.
+
+        A model that is built is built again with it: weights that are there keep their values.
+
+        Raises:
+            TypeError: for what is no layer.
+            ValueError: for a name that is taken, or, of a model that is built, a layer that does not fit.
+            RuntimeError: where the model trains.
+        """
+        self._change([*self.layers, layer])
+
+    def pop(self) -> Layer:
+        """Takes the last layer off; the others keep their weights.
+
+        Returns:
+            That layer.
+
+        Raises:
+            ValueError: where there is none.
+            RuntimeError: where the model trains.
+        """
+        if not self.layers:
+            raise ValueError("Sequential.pop: expected a model with layers, got none")
+        last = self.layers[-1]
+        self._change(self.layers[:-1])
+        return last
+
+    def _change(self, layers: list[Layer]) -> None:
+        """Has these layers from now on; where they do not fit, all is as before."""
+        if self._learner.state.running:
+            raise RuntimeError(
+                "Sequential: the model trains; its layers cannot be changed before that is over"
+            )
+        _check(layers)
+        before, shape = self.layers, None
+        if layers:
+            shape = self.input_shape or layers[0].first_shape
+        self.layers = layers
+        if shape is None and self.input_shape is None:
+            return
+        try:
+            with self._learner.graphs.lock:
+                self._learner.rebuild(shape)
+        except BaseException:
+            self.layers = before
+            raise
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers with their names in this model."""
@@ -56,3 +91,14 @@ class Sequential(Model):
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+def _check(layers: list[Layer]) -> None:
+    names: dict[str, Layer] = {}
+    for layer in layers:
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise TypeError(f"Sequential: expected layers, got the class {layer.__name__}: call it")
+        if not isinstance(layer, Layer):
+            raise TypeError(f"Sequential: expected layers, got {type(layer).__name__}")
+        if layer.given_name is not None and names.setdefault(layer.given_name, layer) is not layer:
+            raise ValueError(f"Sequential: two layers are named '{layer.given_name}'")

@@ -9,5 +9,19 @@ from nnx._config.configured import Configured
 from nnx._config.decoder import Decoder, UnknownClassError
 from nnx._config.encoder import Encoder
 from nnx._config.registry import add_own, is_custom, register
+from nnx._config.resolving import instead_of, look_up, nearest, our_string, snake_case
 
-__all__ = ["Configured", "Decoder", "Encoder", "UnknownClassError", "add_own", "is_custom", "register"]
+__all__ = [
+    "Configured",
+    "Decoder",
+    "Encoder",
+    "UnknownClassError",
+    "add_own",
+    "instead_of",
+    "is_custom",
+    "look_up",
+    "nearest",
+    "our_string",
+    "register",
+    "snake_case",
+]

@@ -14,6 +14,7 @@ from nnx._config.arguments import Config, parameters_of
 from nnx._config.decoder import Decoder
 from nnx._config.encoder import Encoder
 from nnx._config.registry import add_own, is_custom
+from nnx._config.resolving import accepting
 from nnx._config.text import text_of, texts_of, values_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,15 @@ class Configured:
         super().__init_subclass__(**options)
         if not is_custom(cls):
             add_own([cls])
+            if "__init__" in vars(cls):
+                setattr(cls, "__init__", accepting(vars(cls)["__init__"]))  # noqa: B010
         elif "__init__" in vars(cls):
             setattr(cls, "__init__", _noting_arguments(vars(cls)["__init__"]))  # noqa: B010
+
+    @classmethod
+    def _translate(cls, meant: Config, given: Config) -> Config:
+        """Arguments and attributes in place of those that `names.Means` is said of; `given` are the others."""
+        raise NotImplementedError
 
     def arguments(self) -> Config:
         """The constructor's arguments by name, as they are now."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnx._config.arguments import Config, parameters_of
 from nnx._config.registry import is_custom, own, registered
+from nnx._config.resolving import rules_of
 from nnx._types import NDArray
 
 
@@ -75,7 +76,7 @@ class Decoder:
         parameters = parameters_of(cls)
         after = {n: values.pop(n) for n in cls._settings if n in values and n not in parameters}
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-        unknown = [name for name in values if name not in parameters]
+        unknown = [name for name in values if name not in parameters and name not in rules_of(cls)]
         if unknown and not takes_any:
             raise TypeError(f"{cls.__name__}: unexpected arguments {', '.join(unknown)}")
         item = _construct(cls, parameters, values)

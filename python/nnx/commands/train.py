@@ -151,9 +151,9 @@ def _optimizer(options: argparse.Namespace) -> optimizers.Optimizer:
     if options.decay == "step":
         schedule = schedules.StepDecay(rate, factor=0.5, every=max(1, epochs // 4))
     elif options.decay == "exp":
-        schedule = schedules.ExponentialDecay(rate, 3.0 / epochs)
+        schedule = schedules.ExponentialDecay(rate, rate=3.0 / epochs)
     elif options.decay == "cosine":
-        schedule = schedules.CosineDecay(rate, epochs)
+        schedule = schedules.CosineDecay(rate, length=epochs)
     if options.optimizer == "sgd":
         return optimizers.SGD(schedule, momentum=0.9)
     return (optimizers.Adam if options.optimizer == "adam" else optimizers.AdamW)(schedule)

@@ -75,6 +75,21 @@ class Graphs:
             tracing.named_weights(self.root, traced.weights)
             self._base, self._built_for, self.root.built = traced, shape, True
 
+    def rebuild(self, shape: Shape | None, device: str, dtype: str) -> None:
+        """Looks at the layers anew; weights that are there stay, and the optimizer's state of those still used."""
+        with self.lock:
+            if shape is not None:
+                before = self._base, self._built_for, self._store
+                self._base = self._built_for = None
+                try:
+                    self.build(shape)
+                except BaseException:
+                    self._base, self._built_for, self._store = before
+                    raise
+            self.move(device, dtype)
+            if shape is None:
+                self._base, self._built_for, self.root.built = None, None, False
+
     @contextmanager
     def tentative(self) -> Iterator[None]:
         """What fails inside leaves a model that was not built as it was, without weights."""

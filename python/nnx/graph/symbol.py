@@ -9,9 +9,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnx import _core
+from nnx.graph import bounds
+from nnx.graph.bounds import Bounds
 from nnx.graph.indexing import select
 from nnx.graph.operators import Operators, is_number
 from nnx.graph.weight import Weight
+
+_TOO_LARGE = "; the image is no larger here: take a smaller window, fewer pools or strides before it, or padding='same'"
 
 
 class Trace:
@@ -31,6 +35,9 @@ class Trace:
         self._nodes: dict[int, int] = {}
         self._scopes: list[str] = [""]
         self._dropouts = 0
+        self.reached: set[int] = set()  # ids of layers that were called
+        self.dead_ends: set[int] = set()  # nodes that no gradient goes through
+        self.predicts = False  # whether what is traced now works as in prediction always
 
     def input(self, shape: tuple[int, ...]) -> Symbol:
         """The symbol that `forward` begins with; `shape` is without the batch axis."""
@@ -53,13 +60,27 @@ class Trace:
     @contextmanager
     def scope(self, layer: Any) -> Iterator[None]:
         """Nodes made inside belong to `layer`, or to the layer around it where this one has no name here."""
+        self.reached.add(id(layer))
         self._scopes.append(self._names.get(id(layer), self._scopes[-1]))
         self.graph.scope(self._scopes[-1])
         try:
             yield
+        except (TypeError, ValueError) as error:
+            self._name_in(error)
+            raise
         finally:
             self._scopes.pop()
             self.graph.scope(self._scopes[-1])
+
+    def _name_in(self, error: TypeError | ValueError) -> None:
+        """Says in which layer it happened: the innermost."""
+        name = self._scopes[-1]
+        if name and type(error) in (TypeError, ValueError) and not hasattr(error, "layer"):
+            error.layer = name  # type: ignore[union-attr]
+            text = str(error)
+            error.args = (
+                f"layer '{name}': {text}{_TOO_LARGE if 'expected a window within' in text else ''}",
+            )
 
 
 class Symbol(Operators):
@@ -70,14 +91,20 @@ class Symbol(Operators):
     Everything else goes through `nnx.ops` and layers; NumPy functions raise TypeError.
     """
 
-    __slots__ = ("activation", "node", "trace")
+    __slots__ = ("activation", "bounds", "node", "trace")
 
-    def __init__(self, trace: Trace, node: int, activation: str | None = None) -> None:
+    def __init__(
+        self, trace: Trace, node: int, activation: str | None = None, within: Bounds | None = None
+    ) -> None:
         self.trace = trace
         self.node = node
-        self.activation = (
-            activation  # what the values went through last; tells losses logits from probabilities
-        )
+        self.bounds = bounds.OF.get(activation, bounds.ANY) if within is None else within
+        if activation is None and bounds.are_probabilities(self.bounds):
+            activation = "probabilities"
+        # What the values went through last; tells losses logits from probabilities.
+        self.activation = activation
+        if activation == "step":
+            trace.dead_ends.add(node)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -94,9 +121,9 @@ class Symbol(Operators):
         """The number of axes, the batch axis included."""
         return len(self.sample_shape) + 1
 
-    def derive(self, node: int, activation: str | None = None) -> Symbol:
-        """Another symbol of the same trace."""
-        return Symbol(self.trace, node, activation)
+    def derive(self, node: int, activation: str | None = None, within: Bounds | None = None) -> Symbol:
+        """Another symbol of the same trace; `within`: its bounds, where they are not those of the activation."""
+        return Symbol(self.trace, node, activation, within)
 
     def parameter(self, value: Any, argument: str) -> int:
         """The node of an op's weight; -1 for None."""
@@ -115,7 +142,10 @@ class Symbol(Operators):
         return other.node
 
     def _scaled(self, factor: float) -> Symbol:
-        return self.derive(self.trace.graph.scale(self.node, float(factor)))
+        if factor == 1.0:
+            return self
+        node = self.trace.graph.scale(self.node, float(factor))
+        return self.derive(node, within=bounds.of("multiply", (self.bounds, (factor, factor))))
 
     def apply(self, operation: str, operands: Sequence[Any]) -> Symbol:
         """Operation(operands) element by element, of symbols, numbers and weights, this symbol among them."""
@@ -135,8 +165,10 @@ class Symbol(Operators):
             return self.apply("add", (a, b._scaled(-1.0)))
         if alike and operation in ("add", "multiply"):
             join = graph.add if operation == "add" else graph.multiply
-            return self.derive(join(self._node_of(a), self._node_of(b)))
-        return self.derive(graph.arithmetic(operation, [self._operand(operand) for operand in operands]))
+            node = join(self._node_of(a), self._node_of(b))
+        else:
+            node = graph.arithmetic(operation, [self._operand(operand) for operand in operands])
+        return self.derive(node, within=bounds.of(operation, [_bounds_of(operand) for operand in operands]))
 
     def _takes(self, other: object) -> bool:
         return isinstance(other, (Symbol, Weight)) or is_number(other)
@@ -160,7 +192,7 @@ class Symbol(Operators):
             node = self.trace.graph.slice(node, starts, counts, steps)
         if result != tuple(counts):
             node = self.trace.graph.reshape(node, result)
-        return self.derive(node)
+        return self.derive(node, within=self.bounds)
 
     def __iter__(self) -> NoReturn:
         raise TypeError(
@@ -175,6 +207,12 @@ class Symbol(Operators):
 
     def __repr__(self) -> str:
         return f"Symbol(shape={self.shape})"
+
+
+def _bounds_of(operand: Any) -> Bounds:
+    if isinstance(operand, Symbol):
+        return operand.bounds
+    return (float(operand), float(operand)) if is_number(operand) else bounds.ANY
 
 
 def _refuse(what: str) -> NoReturn:

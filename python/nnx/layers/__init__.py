@@ -4,23 +4,28 @@ A layer makes its weights when it first sees an input's shape. Called on a Symbo
 the model's graph; called on an array it computes at once, as it would when the model predicts.
 """
 
-from nnx.layers.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Step, Tanh
+from nnx.layers import names
+from nnx.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Step, Tanh
 from nnx.layers.base import Layer
 from nnx.layers.conv2d import Conv2D
 from nnx.layers.dense import Dense
 from nnx.layers.dropout import Dropout
 from nnx.layers.function import Lambda
 from nnx.layers.merge import Add, Average, Concat, Maximum, Minimum, Multiply, Subtract
+from nnx.layers.names import *
 from nnx.layers.norm import BatchNorm, LocalResponseNorm, Normalize
 from nnx.layers.normalization import Normalization
 from nnx.layers.padding import Cropping2D, ZeroPadding2D
 from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from nnx.layers.prelu import PReLU
+from nnx.layers.rescaling import Rescaling
+from nnx.layers.separable import DepthwiseConv2D, SeparableConv2D
 from nnx.layers.shape import Flatten, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
+    "Activation",
     "Add",
     "Average",
     "AvgPool2D",
@@ -29,6 +34,7 @@ __all__ = [
     "Conv2D",
     "Cropping2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
@@ -44,7 +50,9 @@ __all__ = [
     "Normalize",
     "PReLU",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "SeparableConv2D",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -53,3 +61,4 @@ __all__ = [
     "Tanh",
     "ZeroPadding2D",
 ]
+__all__ += names.__all__

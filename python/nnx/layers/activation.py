@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from nnx import ops
+from nnx._config import nearest, our_string
 from nnx.layers.base import Layer
 from nnx.ops.activation import FUSED
 
@@ -110,6 +111,25 @@ class Softmax(Layer):
         return ops.softmax(x)
 
 
+class Activation(Layer):
+    """An activation that is given by name, or a function of `nnx.ops`.
+
+    Args:
+        activation: as for `Dense`: "relu", "softmax", a layer, a function.
+        name: for summaries and state dicts.
+    """
+
+    def __init__(self, activation: ActivationLike, name: str | None = None) -> None:
+        super().__init__(name)
+        self.activation = activation
+        named, function = split("Activation", activation)
+        self._function: Callable[[Any], Any] | None = getattr(ops, named) if named else function
+
+    def forward(self, x: Any) -> Any:
+        """The activation of x."""
+        return x if self._function is None else self._function(x)
+
+
 def split(where: str, activation: ActivationLike) -> tuple[str | None, Callable[[Any], Any] | None]:
     """A layer's `activation`, as the name its op takes and a function to call after the op.
 
@@ -118,11 +138,15 @@ def split(where: str, activation: ActivationLike) -> tuple[str | None, Callable[
     if activation is None or activation in ("linear", "identity"):
         return None, None
     if isinstance(activation, str):
+        activation = our_string("activation", activation)
         if activation in NAMED:
             return None, NAMED[activation]
         if activation not in FUSED:
             known = ", ".join([*FUSED, *NAMED])
-            raise ValueError(f"{where}: argument 'activation' expected one of {known}, got {activation!r}")
+            near = nearest(activation, [*FUSED, *NAMED])
+            raise ValueError(
+                f"{where}: argument 'activation' expected one of {known}, got {activation!r}{near}"
+            )
         return activation, None
     if not callable(activation):
         raise TypeError(

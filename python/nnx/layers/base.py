@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -10,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _html, initializers, regularizers
-from nnx._checks import number
-from nnx._config import Configured
+from nnx._checks import number, sample_shape
+from nnx._config import Configured, snake_case
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
+from nnx.graph.store import frozen
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight, assign_all
 from nnx.initializers import InitializerLike
+from nnx.layers.keras_calls import AsItRuns, forward_of, mode
 from nnx.regularizers import Regularizer, RegularizerLike
 
 
@@ -40,7 +41,16 @@ class Layer(Configured):
     # the layers around it are multiplied.
     learning_rate_multiplier: float = 1.0
     _settings = ("trainable", "learning_rate_multiplier")
-    _hidden: ClassVar[tuple[str, ...]] = ("ensure_built", "given_name", "own_weights", "regularizer_of")
+    _hidden: ClassVar[tuple[str, ...]] = (
+        "ensure_built", "first_shape", "given_name", "own_weights", "regularizer_of",
+    )  # fmt: skip
+    # Keras's input_shape: the samples' shape where it was given to a layer, for a Sequential that it begins.
+    first_shape: Shape | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "call" in vars(cls) and "forward" not in vars(cls):  # written as Keras's are
+            setattr(cls, "forward", forward_of(vars(cls)["call"]))  # noqa: B010
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name or "." in name):
@@ -48,6 +58,15 @@ class Layer(Configured):
         self.given_name = name
         self.built = False
         self.own_weights: list[Weight] = []
+
+    @classmethod
+    def _translate(cls, meant: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        name, value = next(iter(meant.items()))
+        if len(meant) > 1:
+            raise TypeError(f"{cls.__name__}: arguments {' and '.join(meant)} mean the same: give one")
+        if name == "batch_input_shape":
+            value = (None, *list(value)[1:])
+        return {"first_shape": sample_shape(cls.__name__, name, (value,) if name == "input_dim" else value)}
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.endswith("_regularizer"):
@@ -75,6 +94,18 @@ class Layer(Configured):
     def weights(self) -> list[Weight]:
         """All weights, those of inner layers included; none before the layer is built."""
         return list(dict.fromkeys(w for _, layer in self.walk() for w in layer.own_weights))
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """Those of all weights that training changes, as `trainable` stands in this layer and those inside."""
+        fixed = frozen(self)
+        return [weight for weight in self.weights if weight.trainable and id(weight) not in fixed]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other ones: of frozen layers, running statistics."""
+        learning = set(map(id, self.trainable_weights))
+        return [weight for weight in self.weights if id(weight) not in learning]
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers held as attributes, or in lists, tuples and dicts that are; with their names."""
@@ -105,16 +136,19 @@ class Layer(Configured):
 
     def add_weight(
         self,
-        name: str,
-        shape: Shape,
+        name: str | None = None,
+        shape: Shape = (),
         initializer: InitializerLike = "glorot_uniform",
         trainable: bool = True,
         regularizer: RegularizerLike = None,
     ) -> Weight:
-        """A new weight of this layer; for use in `build`.
+        """A new weight of this layer; for use in `build`. Without a name it is "weight", "weight_1", ...
 
         A regularizer is kept as the layer's attribute `<name>_regularizer`, where it may be changed.
         """
+        if name is None:
+            number = sum(weight.name.startswith("weight") for weight in self.own_weights)
+            name = f"weight_{number}" if number else "weight"
         if regularizer is not None:
             setattr(self, f"{name}_regularizer", regularizer)
         weight = Weight(name, tuple(int(n) for n in shape), initializers.get(initializer), trainable)
@@ -159,16 +193,19 @@ class Layer(Configured):
         """The layer's output, from a Symbol or an array."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x)")
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
         """`forward`, after building the layer where that has not happened.
 
         Arrays that are neither float32 nor float64, and those whose dtype is not that of the layer's weights,
-        are converted.
+        are converted. `training`, as Keras has it, is None for what the model does; False keeps dropout and frozen
+        batch norms of a Symbol's from training.
         """
         if isinstance(x, Symbol):
-            with x.trace.scope(self):
+            with x.trace.scope(self), mode(self, x.trace, training):
                 self.ensure_built(x.sample_shape)
                 return self.forward(x)
+        with mode(self, None, training):
+            pass
         x = x if isinstance(x, Tensor) else np.asarray(x)
         self.ensure_built(x.shape[1:])
         return self.forward(x if isinstance(x, Tensor) else self._as_floats(x))
@@ -206,8 +243,3 @@ def _layers_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _layers_in(f"{name}.{key}", item)
-
-
-def snake_case(name: str) -> str:
-    """Conv2D -> conv2d, MaxPool2D -> max_pool2d, LeakyReLU -> leaky_relu."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from nnx import ops
@@ -51,10 +52,7 @@ class Conv2D(Layer):
     ) -> None:
         super().__init__(name)
         self.filters = integer("Conv2D", "filters", filters)
-        size = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(size) != 2:
-            raise ValueError(f"Conv2D: argument 'kernel_size' expected an int or a pair, got {kernel_size}")
-        self.kernel_size = tuple(integer("Conv2D", "kernel_size", n) for n in size)
+        self.kernel_size = window_of("Conv2D", kernel_size)
         self.strides = strides
         self.padding = padding
         self.dilation = dilation
@@ -76,13 +74,7 @@ class Conv2D(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Makes kernel (KH, KW, C / groups, filters) and bias (filters,)."""
-        if len(input_shape) != 3:
-            shape = ("N", *input_shape)
-            raise ValueError(
-                f"Conv2D: expected images of shape (N, H, W, C), got ({', '.join(map(str, shape))}); "
-                "images of one channel need a last axis of 1: x[..., None]"
-            )
-        channels = input_shape[-1]
+        channels = channels_of("Conv2D", input_shape)
         if channels % self.groups:
             raise ValueError(f"Conv2D: expected channels in {self.groups} groups, got {channels} channels")
         kernel_shape = (*self.kernel_size, channels // self.groups, self.filters)
@@ -96,3 +88,28 @@ class Conv2D(Layer):
             x, self.kernel, self.bias, self.strides, self.padding, self.dilation, self.groups, self._fused
         )
         return self._after(y) if self._after else y
+
+
+def window_of(where: str, kernel_size: Pair) -> tuple[int, int]:
+    """(down, across) of a window that is given as an int or a pair."""
+    size = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
+    if len(size) != 2:
+        raise ValueError(f"{where}: argument 'kernel_size' expected an int or a pair, got {kernel_size}")
+    return integer(where, "kernel_size", size[0]), integer(where, "kernel_size", size[1])
+
+
+def channels_of(where: str, input_shape: Shape) -> int:
+    """The channels of images (H, W, C); ValueError for what are none, with what to do about it."""
+    if len(input_shape) == 3:
+        return input_shape[-1]
+    shape = ", ".join(map(str, ("N", *input_shape)))
+    side = math.isqrt(input_shape[0]) if len(input_shape) == 1 else 0
+    if side > 1 and side**2 == input_shape[0]:
+        advice = f"; rows that are images: x.reshape(-1, {side}, {side}, 1), or Reshape(({side}, {side}, 1)) before it"
+    elif len(input_shape) == 1:
+        advice = "; rows of features want Dense, images their axes: x.reshape(-1, H, W, C)"
+    else:
+        advice = (
+            "; images of one channel need a last axis of 1: x[..., None]" if len(input_shape) == 2 else ""
+        )
+    raise ValueError(f"{where}: expected images of shape (N, H, W, C), got ({shape}){advice}")

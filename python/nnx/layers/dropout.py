@@ -20,4 +20,4 @@ class Dropout(Layer):
 
     def forward(self, x: Any) -> Any:
         """See `nnx.ops.dropout`; arrays come back as they are, for nothing is being trained."""
-        return ops.dropout(x, self.rate) if isinstance(x, Symbol) else x
+        return ops.dropout(x, self.rate) if isinstance(x, Symbol) and not x.trace.predicts else x

@@ -8,10 +8,11 @@ from typing import Any
 from nnx import ops
 from nnx.graph.symbol import Symbol
 from nnx.layers.base import Layer
+from nnx.layers.keras_calls import AsItRuns
 
 
 class _Merge(Layer):
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, training: bool | AsItRuns | None = None) -> Any:
         """Joins the inputs, given one by one or as a list."""
         if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
             inputs = tuple(inputs[0])

@@ -18,9 +18,23 @@ class BatchNorm(Layer):
 
     Training takes the batch's statistics and keeps running ones, momentum * running + (1 - momentum) * batch;
     predicting takes those.
+
+    Args:
+        momentum: in [0, 1]. Keras's default is 0.99; PyTorch's momentum is 1 - this one, its default our 0.9.
+        epsilon: > 0, added to the variance. Keras's default is 1e-3.
+        name: for summaries and state dicts.
+        center: False keeps beta at 0.
+        scale: False keeps gamma at 1.
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, name: str | None = None) -> None:
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        name: str | None = None,
+        center: bool = True,
+        scale: bool = True,
+    ) -> None:
         super().__init__(name)
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm: argument 'momentum' expected a number in [0, 1], got {momentum}")
@@ -28,6 +42,13 @@ class BatchNorm(Layer):
             raise ValueError(f"BatchNorm: argument 'epsilon' expected a finite number > 0, got {epsilon}")
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
+        if not (center or scale):
+            raise ValueError(
+                "BatchNorm: arguments 'center' and 'scale' expected True for one of them at least: a norm without "
+                "weights to train works as in prediction here"
+            )
+        self.center = bool(center)
+        self.scale = bool(scale)
         self.gamma: Weight | None = None
         self.beta: Weight | None = None
         self.running_mean: Weight | None = None
@@ -38,8 +59,8 @@ class BatchNorm(Layer):
         if not input_shape:
             raise ValueError("BatchNorm: expected inputs of shape (N, ..., C), got (N,)")
         channels = (input_shape[-1],)
-        self.gamma = self.add_weight("gamma", channels, "ones")
-        self.beta = self.add_weight("beta", channels, "zeros")
+        self.gamma = self.add_weight("gamma", channels, "ones", trainable=self.scale)
+        self.beta = self.add_weight("beta", channels, "zeros", trainable=self.center)
         self.running_mean = self.add_weight("running_mean", channels, "zeros", trainable=False)
         self.running_var = self.add_weight("running_var", channels, "ones", trainable=False)
 

@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from nnx._config import look_up
 from nnx._types import NDArray
+from nnx.metrics import names
 from nnx.metrics.base import Metric, Setting
 from nnx.metrics.kinds import (
     F1,
@@ -27,12 +29,14 @@ from nnx.metrics.kinds import (
     Recall,
     TopK,
 )
+from nnx.metrics.names import *
 
 __all__ = [
     "F1", "MAE", "MSE", "R2", "Accuracy", "BinaryAccuracy", "ConfusionMatrix", "Metric", "Precision",
     "Recall", "Setting", "TopK", "accuracy", "binary_accuracy", "confusion_matrix", "f1", "get", "mae", "mse",
     "precision", "r2", "recall", "top_k",
 ]  # fmt: skip
+__all__ += names.__all__
 
 
 def accuracy(y_true: Any, y_pred: Any) -> float:
@@ -89,20 +93,17 @@ MetricLike: TypeAlias = str | Metric | type[Metric] | Callable[..., Any]
 _CLASSES: tuple[type[Metric], ...] = (
     Accuracy, BinaryAccuracy, TopK, Precision, Recall, F1, ConfusionMatrix, MSE, MAE, R2,
 )  # fmt: skip
-_BY_NAME: dict[str, type[Metric]] = {metric.name: metric for metric in _CLASSES} | {
-    "acc": Accuracy,
-    "mean_squared_error": MSE,
-    "mean_absolute_error": MAE,
-}
+_BY_NAME: dict[str, type[Metric]] = {metric.name: metric for metric in _CLASSES}
 
 
 def get(metric: MetricLike) -> Metric:
-    """A Metric from a Metric, its class, its function, or a name."""
+    """A Metric from a Metric, its class, its function, or a name, which it is then reported under."""
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, type) and issubclass(metric, Metric):
         return metric()
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
-    if name not in _BY_NAME:
-        raise ValueError(f"argument 'metrics' expected names among {', '.join(_BY_NAME)}, got {name!r}")
-    return _BY_NAME[name]()
+    found = look_up("metric", "metrics", name, _BY_NAME)()
+    if isinstance(metric, str) and found.name != metric:
+        found.name = metric
+    return found

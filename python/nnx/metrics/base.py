@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +35,11 @@ class Metric(Configured):
 
     _hidden = ("result",)
 
-    name: ClassVar[str]
+    name: str  # what it is reported under
+    _settings = ("name",)
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def spec(self, setting: Setting) -> dict[str, Any]:
         """What the core is to count."""

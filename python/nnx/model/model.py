@@ -13,9 +13,11 @@ from nnx._types import ClassWeight, NDArray, Shape
 from nnx.callbacks import Callback, CallbackList, History, ProgressBar
 from nnx.callbacks.progress_bar import verbosity
 from nnx.graph.symbol import Symbol
+from nnx.layers.keras_calls import AsItRuns, mode
 from nnx.losses import LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
+from nnx.model import building
 from nnx.model.keeping import KeptModel
 from nnx.model.stepping import SteppedModel
 from nnx.optimizers import OptimizerLike
@@ -42,9 +44,9 @@ class Model(KeptModel, SteppedModel):
 
     # Building and compiling
 
-    def build(self, input_shape: Sequence[int]) -> None:
-        """Makes the weights for inputs of this shape, given without the batch axis; `fit` does it by itself."""
-        self._learner.graphs.build(tuple(integer("build", "input_shape", n) for n in input_shape))
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Makes the weights for inputs of this shape, without the batch axis or with None for it; `fit` does it, too."""
+        building.build(self._learner.graphs, input_shape)
 
     def compile(
         self,
@@ -77,8 +79,7 @@ class Model(KeptModel, SteppedModel):
             )
         place = devices.resolve_device(device)
         devices.check_precision(precision, place)
-        if metrics is None:
-            metrics = ()
+        metrics = () if metrics is None else metrics
         if isinstance(metrics, (str, Metric, type)) or callable(metrics):
             metrics = (metrics,)
         self._learner.compile(
@@ -195,10 +196,12 @@ class Model(KeptModel, SteppedModel):
         """The outputs for one batch, as `predict` gives them."""
         return self.predict(x, max(1, len(x)))
 
-    def __call__(self, x: Any) -> Any:
-        """Outputs for an array, in one batch; for a Symbol, this model as a part of another."""
+    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
+        """Outputs for an array, in one batch; for a Symbol, this model as a part of another, see `Layer`."""
         if isinstance(x, Symbol):
-            return super().__call__(x)
+            return super().__call__(x, training)
+        with mode(self, None, training):
+            pass
         inputs = data.features(x)
         outputs = evaluate.predict(self._learner, inputs, max(1, len(inputs)))
         return _core.tensor(outputs, device=x.device) if isinstance(x, _core.Tensor) else outputs

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nnx import _core
+from nnx._config import our_string
 from nnx.graph.symbol import Symbol
 from nnx.ops._expressions import Term
 from nnx.ops._types import Array, Concrete
@@ -23,9 +24,14 @@ FUSED = {
 }
 
 
+def our_name(activation: str | None) -> str | None:
+    """An activation's name as the core has it."""
+    return our_string("activation", activation) if isinstance(activation, str) else activation
+
+
 def fused(name: str | None) -> tuple[str, float]:
     """Kind and parameter of an activation that is given by name; ValueError for a name unknown."""
-    name = name or "identity"
+    name = our_name(name) or "identity"
     if name not in FUSED:
         raise ValueError(f"argument 'activation' expected None or one of {', '.join(FUSED)}, got {name!r}")
     return name, FUSED[name]

@@ -213,7 +213,7 @@ def _sum(name: str, x: Any, axis: Axis, keepdims: bool, mean: bool) -> Any:
         x = np.asarray(x, np.float64)
     factor = _share(x.shape, axes) if mean else 1.0
     if isinstance(x, Symbol):
-        return x.derive(x.trace.graph.sum(x.node, axes, keepdims, factor))
+        return x.derive(x.trace.graph.sum(x.node, axes, keepdims, factor), within=x.bounds if mean else None)
     return _core.sum(name, x, axes, keepdims, factor)
 
 

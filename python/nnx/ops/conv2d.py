@@ -6,7 +6,7 @@ from nnx import _core
 from nnx._types import Operand, Padding, Pair
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array, Concrete
-from nnx.ops.activation import fused
+from nnx.ops.activation import fused, our_name
 
 
 def conv2d(
@@ -52,7 +52,7 @@ def conv2d(
         weight, bias = x.parameter(w, "w"), x.parameter(b, "b")
         node = x.trace.graph.conv2d(x.node, weight, bias, strides, padding, dilation, groups, kind, alpha)
         return x.derive(node, kind)
-    return _core.conv2d(x, w, b, strides, padding, dilation, groups, activation)
+    return _core.conv2d(x, w, b, strides, padding, dilation, groups, our_name(activation))
 
 
 def conv2d_backward(

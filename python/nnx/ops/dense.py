@@ -6,7 +6,7 @@ from nnx import _core
 from nnx._types import Operand
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array, Concrete
-from nnx.ops.activation import fused
+from nnx.ops.activation import fused, our_name
 
 
 def dense(x: Array, w: Operand, b: Operand = None, activation: str | None = None) -> Array:
@@ -29,7 +29,7 @@ def dense(x: Array, w: Operand, b: Operand = None, activation: str | None = None
         kind, alpha = fused(activation)
         node = x.trace.graph.dense(x.node, x.parameter(w, "w"), x.parameter(b, "b"), kind, alpha)
         return x.derive(node, kind)
-    return _core.dense(x, w, b, activation)
+    return _core.dense(x, w, b, our_name(activation))
 
 
 def dense_backward(

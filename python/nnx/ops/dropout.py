@@ -31,7 +31,8 @@ def dropout(x: Array, rate: float, seed: int | None = None, layer: int = 0, step
         ValueError: where a number is out of range.
     """
     if isinstance(x, Symbol):
-        return x.derive(x.trace.graph.dropout(x.node, rate, x.trace.next_dropout()))
+        node = x.trace.graph.dropout(x.node, rate, x.trace.next_dropout())
+        return x.derive(node, within=x.bounds)  # as in prediction
     if seed is None:
         raise TypeError("dropout: argument 'seed' expected an int, got None")
     return _core.dropout(x, rate, seed, layer, step)

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnx import _core
 from nnx._types import Operand
+from nnx.graph import bounds
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array
 
@@ -22,7 +23,8 @@ def concat(arrays: Sequence[Any], axis: int = -1) -> Any:
     """
     if len(arrays) > 0 and isinstance(arrays[0], Symbol):
         first = arrays[0]
-        return first.derive(first.trace.graph.concat([x.node for x in arrays], axis))
+        node = first.trace.graph.concat([x.node for x in arrays], axis)
+        return first.derive(node, within=bounds.joined(x.bounds for x in arrays))
     return _core.concat(list(arrays), axis)
 
 
@@ -51,7 +53,7 @@ def reshape(x: Any, shape: Sequence[int]) -> Any:
         ValueError: where the number of elements differs.
     """
     if isinstance(x, Symbol):
-        return x.derive(x.trace.graph.reshape(x.node, tuple(shape)), x.activation)
+        return x.derive(x.trace.graph.reshape(x.node, tuple(shape)), x.activation, x.bounds)
     if isinstance(x, _core.Tensor):
         return _core.tensor(reshape(x.numpy(), shape), device=x.device)
     array = np.asarray(x)

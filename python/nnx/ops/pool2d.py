@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nnx import _core
 from nnx._types import Padding, Pair
+from nnx.graph import bounds
 from nnx.graph.symbol import Symbol
 from nnx.ops._types import Array, Concrete
 
@@ -30,7 +31,8 @@ def max_pool2d(
     """
     if isinstance(x, Symbol):
         strides = pool_size if strides is None else strides
-        return x.derive(x.trace.graph.max_pool2d(x.node, pool_size, strides, padding)), None
+        node = x.trace.graph.max_pool2d(x.node, pool_size, strides, padding)
+        return x.derive(node, within=x.bounds), None
     return _core.max_pool2d(x, pool_size, strides, padding)
 
 
@@ -88,7 +90,7 @@ def avg_pool2d(
     if isinstance(x, Symbol):
         strides = pool_size if strides is None else strides
         node = x.trace.graph.avg_pool2d(x.node, pool_size, strides, padding, count_include_pad)
-        return x.derive(node)
+        return x.derive(node, within=bounds.joined([(0.0, 0.0), x.bounds]))  # points of the padding are 0
     return _core.avg_pool2d(x, pool_size, strides, padding, count_include_pad)
 
 
@@ -117,7 +119,7 @@ def global_avg_pool2d(x: Array) -> Array:
         ValueError: where x is not NHWC.
     """
     if isinstance(x, Symbol):
-        return x.derive(x.trace.graph.global_avg_pool2d(x.node))
+        return x.derive(x.trace.graph.global_avg_pool2d(x.node), within=x.bounds)
     return _core.global_avg_pool2d(x)
 
 

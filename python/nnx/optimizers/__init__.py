@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from nnx import schedules
+from nnx._config import look_up
 from nnx.optimizers.adagrad import Adagrad
 from nnx.optimizers.adam import Adam, AdamW
 from nnx.optimizers.base import Optimizer
@@ -35,9 +37,18 @@ def get(optimizer: OptimizerLike) -> Optimizer:
         raise TypeError(
             f"argument 'optimizer' expected a name or an Optimizer, got {type(optimizer).__name__}"
         )
-    if optimizer.lower() not in _BY_NAME:
-        raise ValueError(f"argument 'optimizer' expected one of {', '.join(_BY_NAME)}, got {optimizer!r}")
-    return _BY_NAME[optimizer.lower()]()
+    return look_up("optimizer", "optimizer", optimizer, _BY_NAME)()
 
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Optimizer", "OptimizerLike", "RMSprop", "get"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Optimizer",
+    "OptimizerLike",
+    "RMSprop",
+    "get",
+    "schedules",
+]

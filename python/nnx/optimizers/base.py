@@ -6,6 +6,7 @@ device.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from nnx._checks import number
 from nnx._config import Configured
-from nnx.schedules import Schedule
+from nnx.schedules import InverseTimeDecay, Schedule
 
 
 class Optimizer(Configured):
@@ -37,13 +38,13 @@ class Optimizer(Configured):
     def __init__(
         self,
         learning_rate: float | Schedule,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = 0.0,
         clip_norm: float | None = None,
         clip_value: float | None = None,
         ema: float = 0.0,
     ) -> None:
         self.learning_rate = learning_rate
-        self.weight_decay = number(self._name, "weight_decay", weight_decay)
+        self.weight_decay = 0.0 if weight_decay is None else number(self._name, "weight_decay", weight_decay)
         if clip_norm is not None:
             clip_norm = number(self._name, "clip_norm", clip_norm, closed="neither")
         self.clip_norm = clip_norm
@@ -52,6 +53,24 @@ class Optimizer(Configured):
         self.clip_value = clip_value
         self.ema = number(self._name, "ema", ema, 0.0, 1.0, closed="left")
         self.iterations = 0  # updates done
+
+    @classmethod
+    def _translate(cls, meant: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        where, made = cls.__name__, dict[str, Any]()
+        if meant.get("decay"):  # Keras 2: initial / (1 + decay * step)
+            initial = given.pop("learning_rate", inspect.signature(cls).parameters["learning_rate"].default)
+            if isinstance(initial, Schedule):
+                raise TypeError(
+                    f"{where}: argument 'decay' expected a learning_rate that is a number beside it"
+                )
+            made["learning_rate"] = InverseTimeDecay(
+                initial, number(where, "decay", meant["decay"]), per="step"
+            )
+        if meant.get("use_ema"):
+            made["ema"] = meant.get("ema_momentum", 0.99)
+        if "betas" in meant:
+            made["beta1"], made["beta2"] = meant["betas"]
+        return made
 
     @property
     def learning_rate(self) -> float | Schedule:
@@ -63,6 +82,15 @@ class Optimizer(Configured):
         if not isinstance(value, Schedule):
             value = number(self._name, "learning_rate", value)
         self._learning_rate: float | Schedule = value
+
+    @property
+    def lr(self) -> float | Schedule:
+        """The same under its short name."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: float | Schedule) -> None:
+        self.learning_rate = value
 
     @property
     def has_averages(self) -> bool:

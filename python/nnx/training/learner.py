@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 from nnx import _core, data, losses
+from nnx._checks import warn
 from nnx._types import NDArray, Shape
 from nnx.data import TargetKind
 from nnx.graph.graphs import Graphs, Place
@@ -17,7 +17,7 @@ from nnx.graph.tracing import Traced
 from nnx.losses import Loss
 from nnx.metrics import Metric, Setting
 from nnx.optimizers import Optimizer
-from nnx.training import devices
+from nnx.training import advice, devices
 from nnx.training.programs import Programs
 from nnx.training.state import RunState
 from nnx.training.totals import metric_specs
@@ -38,7 +38,8 @@ class Learner:
     metrics: list[Metric] = field(default_factory=list)
     device: str = "cpu"
     precision: str = "float32"
-    warned_about_step: bool = False
+    _advice: set[str] = field(default_factory=set)  # what was said
+    _advised_on: Traced | None = None
     _fitting: threading.Lock = field(default_factory=threading.Lock)
     _fitter: int = 0  # the thread that holds it
 
@@ -55,7 +56,8 @@ class Learner:
         self.optimizer, self.loss, self.metrics = optimizer, loss, metrics
         self.device, self.precision = device, precision
         self.state = RunState(seed)
-        self.warned_about_step = False
+        self._advice.clear()
+        self._advised_on = None
         optimizer.iterations = 0
         self.graphs.release(device, devices.dtype_of(precision))
         self.programs.clear()
@@ -86,6 +88,11 @@ class Learner:
         self.device = device
         self.programs.clear()
 
+    def rebuild(self, shape: Shape | None) -> None:
+        """Goes on with the layers that the model has now, for samples of this shape; None: not built yet."""
+        self.graphs.rebuild(shape, self.device, self.dtype)
+        self.programs.clear()
+
     @property
     def dtype(self) -> str:
         """The dtype of weights, activations and gradients."""
@@ -104,7 +111,10 @@ class Learner:
         if expected is None or shape == expected:
             return self.bound(shape)
         try:
-            return self.bound(shape)
+            traced = self.bound(shape)
+            if data.is_turned(shape, expected):
+                self._say(f"argument 'x' has samples of shape {shape}, not {expected}; {data.TRANSPOSE}")
+            return traced
         except ValueError as error:
             raise ValueError(
                 f"argument 'x' expected samples of shape {expected}, got {shape}"
@@ -162,7 +172,7 @@ class Learner:
         assert self.loss is not None
         assert self.optimizer is not None
         if role == "train":
-            self._warn_about_step(traced)
+            self._advise(traced)
         return self.programs.get(
             role,
             traced,
@@ -178,15 +188,18 @@ class Learner:
             measure_every=measure_every,
         )
 
-    def _warn_about_step(self, traced: Traced) -> None:
-        if traced.output.activation == "step" and not self.warned_about_step:
-            self.warned_about_step = True
-            warnings.warn(
-                "the model ends in a step function, whose gradient is 0: no weight will move. Train with "
-                "'sigmoid' in its place, or set the weights by hand",
-                UserWarning,
-                stacklevel=5,
-            )
+    def _advise(self, traced: Traced) -> None:
+        """Says once, since `compile`, what will not learn."""
+        if self._advised_on is traced:
+            return
+        self._advised_on = traced
+        for text in advice.standing_still(self.graphs.root, traced):
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        if text not in self._advice:
+            self._advice.add(text)
+            warn(text)
 
     def setting(self, traced: Traced, kind: TargetKind) -> Setting:
         """What the model's metrics look at."""

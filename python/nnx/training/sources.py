@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nnx import _core, data
 from nnx._types import ClassWeight, NDArray
 from nnx.data import TargetKind
-from nnx.training import devices
+from nnx.training import advice, devices
 from nnx.training.learner import Learner
 
 
@@ -150,7 +150,10 @@ def arrays(
         got = "a single number" if targets.ndim == 0 else str(len(targets))
         raise ValueError(f"x and y expected one length, got {len(inputs)} and {got}")
     traced = learner.graph(inputs.shape[1:])
-    prepared, kind = learner.loss.targets(targets, traced.output_shape)
+    try:
+        prepared, kind = learner.loss.targets(targets, traced.output_shape)
+    except ValueError as error:
+        raise ValueError(f"{error}{advice.flatten_hint(traced, targets.shape[1:])}") from None
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
         by_class = data.class_weights(class_weight, prepared, kind)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -48,3 +50,11 @@ def path(where: str, argument: str, value: Any) -> str:
     if not isinstance(text, str) or not text:
         raise TypeError(f"{where}: argument '{argument}' expected a path, got {value!r}")
     return text
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points to the line outside of nnx that it comes from."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "nnx":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -21,7 +21,7 @@ _CORE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 
 def is_batches(x: Any) -> bool:
     """Whether x is an iterable of batches, such as a generator or a list of (x, y) pairs, not an array."""
-    if hasattr(x, "__array__") or isinstance(x, (str, bytes)):
+    if hasattr(x, "__array__") or isinstance(x, (str, bytes, dict, range)):
         return False
     if isinstance(x, (list, tuple)):
         return len(x) > 0 and isinstance(x[0], (list, tuple)) and len(x[0]) in (2, 3) and _is_array(x[0][0])
@@ -214,3 +214,13 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {got}")
     return (*batch, None) if len(batch) == 2 else tuple(batch)
+
+
+def inputs_of(batch: Any) -> Any:
+    """X of a batch that is x, or (x,), (x, y), (x, y, sample_weight)."""
+    whole = isinstance(batch, list) and not (0 < len(batch) <= 3 and _is_array(batch[0]))
+    if whole or not isinstance(batch, (tuple, list)):
+        return batch
+    if not 1 <= len(batch) <= 3:
+        raise ValueError(f"expected batches x, (x, y) or (x, y, sample_weight), got {len(batch)} parts")
+    return batch[0]

@@ -154,7 +154,8 @@ def arrays(
     prepared, kind = learner.loss.targets(targets, traced.output_shape)
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
-        by_class = data.class_weights(class_weight, prepared, kind)
+        classes = 2 if kind == "values" else traced.output_shape[-1]
+        by_class = data.class_weights(class_weight, prepared, kind, classes)
         if weight is not None:
             with np.errstate(over="ignore"):
                 by_class = weight * by_class

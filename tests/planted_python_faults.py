@@ -39,6 +39,12 @@ def fault(path, text, wrong, what, *tests):
     return Fault(path, text, wrong, what, tests)
 
 
+ITERABLES, FIT, FOLDER, CSV = (
+    "test_iterables.py",
+    "test_fit_arguments.py",
+    "test_load_folder.py",
+    "test_load_csv.py",
+)
 OPTIMIZERS, REGULARIZERS, ACCUMULATION = "test_optimizers.py", "test_regularizers.py", "test_accumulation.py"
 
 
@@ -56,7 +62,7 @@ FAULTS = [
           "weights of joined batches dropped", ACCUMULATION),
     fault("training/fit.py", "math.ceil(samples / (batch * self.plan.accumulate))", "math.ceil(samples / batch)", "rates for batches instead of steps",
           ACCUMULATION),
-    fault("training/fit.py", '"accumulate": self.accumulate,', "", "resumed with another number of batches to a step", ACCUMULATION),
+    fault("training/plan.py", '            "accumulate",\n', "", "resumed with another number of batches to a step", ACCUMULATION),
     # Clocks
     fault("training/state.py", "self.epoch, self.single_steps = self.epoch + 1, 0\n", "self.epoch, self.single_steps = self.epoch, 0\n",
           "an epoch that ends is not counted", CLOCKS),
@@ -69,7 +75,7 @@ FAULTS = [
     fault("training/fit.py", "first, before, known = optimizer.iterations,", "first, before, known = 0,",
           "masks begin anew in each epoch", CLOCKS, RESUMING),
     # Resuming
-    fault("training/fit.py", "order = np.ascontiguousarray(order[done:])", "order = np.ascontiguousarray(order[: len(order) - done])",
+    fault("training/fit.py", "order = np.ascontiguousarray(order[done:samples])", "order = np.ascontiguousarray(order[: len(order) - done])",
           "the first rows again instead of the rest", RESUMING),
     fault("training/fit.py", "                before.start(),\n", "                None,\n", "sums begin anew within an epoch", RESUMING),
     fault("training/fit.py", "hooks.set_states(state.callbacks, state.history)", "hooks.set_states([], state.history)",
@@ -131,7 +137,7 @@ FAULTS = [
     fault("callbacks/callback_list.py", 'callback.set_state(found["state"])', "pass", "states are not given back", STOPPING, RATES),
     fault("callbacks/callback_list.py", 'if hook != "on_train_end":', "if True:", "one end that fails ends all", STOPPING),
     fault("callbacks/callback_list.py", "first = first or error", "first = error", "the last error instead of the first", STOPPING),
-    fault("training/fit.py", "            finally:  # also where a callback cannot tell its state\n                hooks", "            finally:\n                pass\n            hooks",
+    fault("training/fit.py", "            finally:  # also where a callback cannot tell its state\n                sources.close(source, self.held_out)\n                hooks", "            finally:\n                pass\n            hooks",
           "no end where a state cannot be told", STOPPING),
     fault("callbacks/csv_logger.py", "self._position = self._stream.tell()\n        self._rows", "pass\n        self._rows", "the place before the first line", SMALL),
     fault("callbacks/csv_logger.py", "if new and not self._warned:", "if False:", "columns are left out silently", SMALL),
@@ -158,6 +164,41 @@ FAULTS = [
     fault("_config/encoder.py", 'return number if math.isfinite(number) else {"class_name": "float", "config": str(number)}', "return number",
           "NaN in JSON", CONFIGS),
     fault("_config/text.py", "elif not _same(value, parameter.default):", "else:", "repr shows defaults", CONFIGS),
+    # Batches, and files they are made of
+    fault("training/ahead.py", "return part.copy()", "return part", "batches change while they train", ITERABLES),
+    fault("training/ahead.py", "            if taken != limit:\n", "            if True:\n", "one batch too many asked for", ITERABLES),
+    fault("training/ahead.py", "            self._jobs.put(close)\n", "            pass\n", "what was opened is not closed", ITERABLES),
+    fault("training/ahead.py", "            if taken != limit:\n                self._jobs.put(lambda: _next(iterator))\n            yield batch\n",
+          "            yield batch\n            if taken != limit:\n                self._jobs.put(lambda: _next(iterator))\n", "nothing is prepared ahead", ITERABLES),
+    fault("training/streams.py", "        if not self.goes_on:\n            self._iterator = None", "        self._iterator = None", "epochs of some steps begin anew", ITERABLES),
+    fault("training/streams.py", "self.limit is not None and count < self.limit", "False", "an early end unnoticed", ITERABLES),
+    fault("training/plan.py", "(epoch + 1) % often == 0", "epoch % often == 0", "validation an epoch late", ITERABLES),
+    fault("training/plan.py", '            "steps_per_epoch",\n', "", "resumed with other epochs", ITERABLES),
+    fault("training/plan.py", "return self.validation_batch_size or self.batch_size", "return self.batch_size", "validation_batch_size ignored", ITERABLES),
+    fault("training/fit.py", "len(state.history) * source.limit", "0", "resumed with the first epoch's batches", ITERABLES),
+    fault("training/fit.py", "state.stop_training or source.ended", "state.stop_training", "training goes on without batches", ITERABLES),
+    fault("training/fit.py", "order[done:samples]", "order[done:]", "epochs of arrays too long", ITERABLES),
+    fault("training/evaluate.py", "inputs = inputs[: steps * batch_size]", "pass", "predict ignores steps", ITERABLES),
+    fault("training/evaluate.py", "before = reporter.steps, reporter.samples", "before = 0, 0", "predict counts its batches from 0", ITERABLES),
+    fault("training/sources.py", "return source.head(steps * batch_size)", "return source", "steps of arrays ignored", ITERABLES),
+    fault("callbacks/monitor.py", "without_validation(self, logs)", "False", "an epoch without validation is an error", ITERABLES),
+    fault("callbacks/monitor.py", 'not any(name.startswith("val_") for name in logs)', "True", "wrong names pass beside validation_freq", ITERABLES),
+    fault("callbacks/csv_logger.py", "without_validation(self, logs)", "False", "no columns for later validation", ITERABLES),
+    fault("data.py", "count is not None and label >= count", "False", "weights of classes that do not exist", FIT),
+    fault("data.py", "        _warn_of_sums(array, name)\n", "", "sums other than 1 unnoticed", FIT),
+    fault("datasets/dataset.py", "data.split(samples, share, classes, seed)", "data.split(samples, share, None, seed)", "classes held out as they come", FOLDER, CSV),
+    fault("datasets/image_folder.py", "self.wanted, *self.how", "self.size, *self.how", "sizes that differ are made equal", FOLDER),
+    fault("datasets/image_folder.py", "kept[number] = False", "pass", "a picture that was not read is kept", FOLDER),
+    fault("datasets/image_folder.py", 'and not entry.name.startswith(".")', "", "hidden folders are classes", FOLDER),
+    fault("datasets/pictures.py", "operations.exif_transpose(opened)", "opened", "photos lie on their side", FOLDER),
+    fault("datasets/pictures.py", "values.clip(0, 65535) >> 8", "values.clip(0, 255)", "16 bits are clipped", FOLDER),
+    fault("datasets/pictures.py", "target, method = (size[1], size[0])", "target, method = (size[0], size[1])", "height and width exchanged", FOLDER),
+    fault("datasets/csv_file.py", "whole[rows] = False", "pass", "rows with missing values stay", CSV),
+    fault("datasets/encoding.py", "in row {rows[bad[0]]}", "in row {bad[0]}", "rows counted after others were dropped", CSV),
+    fault("datasets/encoding.py", "{} if like is None else dict(like.categories)", "{}", "categories of this file alone", CSV),
+    fault("datasets/encoding.py", "len(other) < len(column.values) / 2", "False", "a mark for what is missing is a category", CSV),
+    fault("datasets/columns.py", "str(value).strip()", "str(value)", "spaces after separators are part of values", CSV),
+    fault("datasets/columns.py", "values = whole.astype(np.int64)", "pass", "gaps make labels floats", CSV),
 ]  # fmt: skip
 
 

@@ -117,3 +117,66 @@ def test_initializers_are_looked_at_when_the_layer_is_made(layer, argument):
         layer(**{argument: np.nan})
     with pytest.raises(ValueError, match=f"argument '{argument}'"):
         layer(**{argument: [1.0, np.inf]})
+
+
+def test_weights_of_classes_that_do_not_exist():
+    x, y = data()
+    for given, message in (
+        (
+            {0: 1.0, 2: 3.0},
+            r"argument 'class_weight' expected labels in \[0, 2\), the model's classes, as keys, got 2",
+        ),
+        ({-1: 1.0}, "argument 'class_weight' expected labels >= 0 as keys"),
+        (
+            [1.0, 1.0, 1.0],
+            "argument 'class_weight' expected a weight for each of the model's 2 classes, got 3",
+        ),
+    ):
+        for targets, loss in ((y, "cross_entropy"), (np.eye(2)[y], "cross_entropy"), (y[:, None], "bce")):
+            model = nnx.Sequential(nnx.Dense(1 if loss == "bce" else 2))
+            model.compile("sgd", loss, seed=1)
+            with pytest.raises(ValueError, match=message):
+                model.fit(x, targets, class_weight=given, verbose=0)
+            assert model.optimizer.iterations == 0
+    compiled().fit(x, y, class_weight={1: 2.0}, verbose=0)
+
+
+def test_targets_that_do_not_sum_to_one():
+    """Trained with, as in Keras, and warned of at the line that gives them."""
+    x, y = data()
+    shares = np.eye(2, dtype=np.float32)[y]
+    model = compiled()
+    model.fit(x, shares, verbose=0)
+    model.fit(x, (shares * 0.9 + 0.05).astype(np.float16), verbose=0)  # smoothed, and rounded
+    shares[3] = 1
+    with pytest.warns(
+        UserWarning, match="'y' expected distributions .* sum to 1, and row 3 sums to 2; .*'bce'"
+    ) as said:
+        model.fit(x, shares, verbose=0)
+    assert said[0].filename == __file__
+    assert model.optimizer.iterations == 3
+
+
+def test_validation_data_beside_a_split():
+    x, y = data()
+    with pytest.warns(UserWarning, match="'validation_split' has no effect beside validation_data") as said:
+        both = compiled().fit(x, y, validation_data=(x[:4], y[:4]), validation_split=0.5, verbose=0).history
+    assert said[0].filename == __file__
+    assert both == compiled().fit(x, y, validation_data=(x[:4], y[:4]), verbose=0).history
+
+
+def test_one_callback_and_the_class_of_an_optimizer():
+    x, y = data()
+    model = nnx.Sequential(nnx.Dense(2))
+    model.compile(nnx.SGD, "cross_entropy", seed=1)
+    assert type(model.optimizer) is nnx.SGD
+    seen = []
+    model.fit(
+        x,
+        y,
+        callbacks=nnx.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch)),
+        verbose=0,
+    )
+    assert seen == [0]
+    with pytest.raises(TypeError, match="argument 'callbacks' expected Callback objects, got EarlyStopping"):
+        model.fit(x, y, callbacks=nnx.callbacks.EarlyStopping, verbose=0)

@@ -112,6 +112,34 @@ activation_case("leaky_relu", 0.3)
 activation_case("elu", 0.5)
 
 
+def reduction_case(name, axis, keepdims):
+    def reduction(ops, rng, large):
+        (x,) = drawn(rng, (7, 30, 5) if large else (2, 3, 2))
+        f, g = getattr(ops, name), getattr(ops, f"{name}_backward")
+        return lambda x: f(x, axis, keepdims), (x,), lambda dy, y: (g(dy, x.shape, axis, keepdims),)
+
+    CASES[f"{name} axis {axis}"] = reduction
+
+
+for reduced_axes in (None, 1, (0, 2)):
+    reduction_case("sum", reduced_axes, False)
+    reduction_case("mean", reduced_axes, True)
+
+
+@case
+def evaluate(ops, rng, large):
+    a, b = drawn(rng, *(((31, 17), (17,)) if large else ((2, 3), (3,))))
+
+    def function(a, b):
+        return (a - b) / (1.0 + a * a) + abs(b) ** 1.5
+
+    return (
+        lambda a, b: ops.evaluate(function, a, b),
+        (a, b),
+        lambda dy, y: ops.evaluate_backward(function, dy, a, b),
+    )
+
+
 def softmax_case(name, axis):
     def softmax(ops, rng, large):
         (x,) = drawn(rng, (9, 40, 3) if large else (2, 4, 2))

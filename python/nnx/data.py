@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _core, seeds
+from nnx._checks import warn
 from nnx._types import ClassWeight, NDArray, Shape
 
 TargetKind: TypeAlias = Literal["labels", "one_hot", "values"]
@@ -21,7 +22,7 @@ _CORE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 
 def is_batches(x: Any) -> bool:
     """Whether x is an iterable of batches, such as a generator or a list of (x, y) pairs, not an array."""
-    if hasattr(x, "__array__") or isinstance(x, (str, bytes)):
+    if hasattr(x, "__array__") or isinstance(x, (str, bytes, dict, range)):
         return False
     if isinstance(x, (list, tuple)):
         return len(x) > 0 and isinstance(x[0], (list, tuple)) and len(x[0]) in (2, 3) and _is_array(x[0][0])
@@ -136,6 +137,7 @@ def class_targets(y: Any, output_shape: Shape, name: str = "y") -> tuple[NDArray
         array = _finite(floats(array, name), name)
         if array.size and array.min() < 0:
             raise ValueError(f"argument '{name}' expected probabilities >= 0, got {array.min()}")
+        _warn_of_sums(array, name)
         return np.ascontiguousarray(array), "one_hot"
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
@@ -144,6 +146,18 @@ def class_targets(y: Any, output_shape: Shape, name: str = "y") -> tuple[NDArray
             f"argument '{name}' expected labels (N,) or distributions (N, {classes}), got shape {array.shape}"
         )
     return labels(array, classes, name), "labels"
+
+
+def _warn_of_sums(array: NDArray, name: str) -> None:
+    with np.errstate(over="ignore"):
+        sums = array.sum(axis=1)
+    off = np.abs(sums - 1) > 1e-2  # more than rounding to float16 adds up to
+    if off.any():
+        row = int(np.argmax(off))
+        warn(
+            f"argument '{name}' expected distributions (N, K) whose rows sum to 1, and row {row} sums to "
+            f"{sums[row]:.6g}; for several labels to a sample train sigmoid outputs with 'bce'"
+        )
 
 
 def labels(y: NDArray, classes: int, name: str = "y") -> NDArray:
@@ -188,8 +202,10 @@ def classes_of(y: NDArray, kind: TargetKind) -> NDArray | None:
     return None
 
 
-def class_weights(class_weight: ClassWeight, y: NDArray, kind: TargetKind) -> NDArray:
-    """The weight of every sample by its class; classes that a dict leaves out weigh 1."""
+def class_weights(
+    class_weight: ClassWeight, y: NDArray, kind: TargetKind, count: int | None = None
+) -> NDArray:
+    """The weight of every sample by its class, of `count`; classes that a dict leaves out weigh 1."""
     classes = (y[:, 0] > 0.5).astype(np.int64) if y.shape[1:] == (1,) else classes_of(y, kind)
     if classes is None:
         raise ValueError("argument 'class_weight' expected targets that are classes, got other values")
@@ -199,6 +215,11 @@ def class_weights(class_weight: ClassWeight, y: NDArray, kind: TargetKind) -> ND
         for label, weight in class_weight.items():
             if int(label) != label or label < 0:
                 raise ValueError(f"argument 'class_weight' expected labels >= 0 as keys, got {label!r}")
+            if count is not None and label >= count:
+                raise ValueError(
+                    f"argument 'class_weight' expected labels in [0, {count}), the model's classes, as keys, "
+                    f"got {label!r}"
+                )
             table[int(label)] = weight
     else:
         table = np.asarray(class_weight, dtype=np.float64)
@@ -206,6 +227,11 @@ def class_weights(class_weight: ClassWeight, y: NDArray, kind: TargetKind) -> ND
             raise ValueError(
                 f"argument 'class_weight' expected a weight for each of {classes.max(initial=-1) + 1} classes, "
                 f"got shape {table.shape}"
+            )
+        if count is not None and len(table) > count:
+            raise ValueError(
+                f"argument 'class_weight' expected a weight for each of the model's {count} classes, "
+                f"got {len(table)}"
             )
     return np.asarray(sample_weights(table, len(table), "class_weight")[classes])
 
@@ -235,3 +261,13 @@ def unpack(batch: Any) -> tuple[Any, Any, Any]:
         got = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else type(batch).__name__
         raise ValueError(f"expected (x, y) or (x, y, sample_weight), got {got}")
     return (*batch, None) if len(batch) == 2 else tuple(batch)
+
+
+def inputs_of(batch: Any) -> Any:
+    """X of a batch that is x, or (x,), (x, y), (x, y, sample_weight)."""
+    whole = isinstance(batch, list) and not (0 < len(batch) <= 3 and _is_array(batch[0]))
+    if whole or not isinstance(batch, (tuple, list)):
+        return batch
+    if not 1 <= len(batch) <= 3:
+        raise ValueError(f"expected batches x, (x, y) or (x, y, sample_weight), got {len(batch)} parts")
+    return batch[0]

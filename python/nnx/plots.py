@@ -34,17 +34,20 @@ def curves(history: History | dict[str, list[Any]], ax: Any = None) -> Any:
         if not name.startswith("val_") and name != "learning_rate" and np.ndim(series[0]) == 0
     ]
     epochs = np.arange(1, len(values.get("loss", ())) + 1)
+    validated = None if isinstance(history, dict) else np.searchsorted(history.epoch, history.validated) + 1
     if ax is not None:
-        _curve(ax, epochs, values, "loss")
+        _curve(ax, epochs, values, "loss", validated)
         return ax
     figure = new_figure((4.8 * max(1, len(names)), _HEIGHT))
     axes = figure.subplots(1, max(1, len(names)), squeeze=False)[0]
     for panel, name in zip(axes, names, strict=False):
-        _curve(panel, epochs, values, name)
+        _curve(panel, epochs, values, name, validated)
     return axes
 
 
-def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) -> None:
+def _curve(
+    ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str, validated: NDArray | None
+) -> None:
     marker = "o" if len(epochs) <= 12 else None
     shown = [
         (values[key], color, label)
@@ -52,7 +55,11 @@ def _curve(ax: Any, epochs: NDArray, values: dict[str, list[Any]], name: str) ->
         if key in values
     ]
     for series, color, label in shown:
-        ax.plot(epochs, series, color=color, label=label, marker=marker, markersize=4, linewidth=2)
+        places = epochs
+        if len(series) != len(epochs):  # validation was not after every epoch
+            every = max(1, len(epochs) // max(1, len(series)))
+            places = epochs[every - 1 :: every][: len(series)] if validated is None else validated
+        ax.plot(places, series, color=color, label=label, marker=marker, markersize=4, linewidth=2)
     title = name.replace("_", " ").capitalize()
     if name == "loss" and shown:
         numbers = np.concatenate([series for series, _, _ in shown])

@@ -15,8 +15,8 @@ Logs: TypeAlias = dict[str, Any]
 class Callback(Configured):
     """The base of all callbacks: override what you need.
 
-    `self.model` is the model that trains, `self.params` a dict with "epochs", "steps" (None where unknown),
-    "samples" and "verbose". `self.model.stop_training = True` ends training after the current epoch, from
+    `self.model` is the model that trains, `self.params` a dict with "epochs", "steps" and "samples" of an epoch
+    (None where unknown), "validation_freq" (None where there is no validation) and "verbose". `self.model.stop_training = True` ends training after the current epoch, from
     `on_train_batch_end` after the current step. Overriding a hook that runs for each batch makes Python run
     between steps; `on_train_progress`, a few times a second, costs nothing that can be measured.
     """
@@ -85,11 +85,17 @@ class Callback(Configured):
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After each batch of an evaluation."""
 
+    def on_test_progress(self, samples: int, logs: Logs | None = None) -> None:
+        """A few times a second within an evaluation: samples seen, and the means over them."""
+
     def on_predict_begin(self, logs: Logs | None = None) -> None:
         """Before a prediction."""
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """After a prediction."""
+
+    def on_predict_progress(self, samples: int, logs: Logs | None = None) -> None:
+        """A few times a second within a prediction: samples seen."""
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before each batch of a prediction."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnx._checks import path as checked_path
 from nnx.callbacks.base import Callback, Logs
+from nnx.callbacks.monitor import without_validation
 
 
 class CSVLogger(Callback):
@@ -59,7 +60,10 @@ class CSVLogger(Callback):
         """Writes the epoch's line."""
         logs = logs or {}
         if self._names is None:
-            self._names = sorted(logs)
+            names = list(logs)
+            if without_validation(self, logs):  # it comes in a later epoch
+                names += [f"val_{name}" for name in logs if name != "learning_rate"]
+            self._names = sorted(names)
             self._write(["epoch", *self._names])
         new = [name for name in logs if name not in self._names]
         if new and not self._warned:

@@ -71,7 +71,7 @@ class EarlyStopping(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Looks at the epoch's value, keeps the best weights, and ends training where it is time."""
         value = self.value(logs)
-        if epoch < self.start_from_epoch:
+        if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self._weights(), epoch  # better than none

@@ -16,6 +16,7 @@ _ROWS = 12  # of the table in a notebook, at most
 class History(Callback):
     """What `fit` returns: `history`, a dict of lists with one value per epoch, and `epoch`, their numbers.
 
+    Values of the validation are there for the epochs in `validated`, which with `validation_freq` are not all.
     `diagnostics` has the numbers by layer and quantity where the `Diagnostics` callback was there.
 
     Keys: "loss", each metric, both again as "val_..." where there is validation, and "learning_rate".
@@ -24,11 +25,12 @@ class History(Callback):
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
+        self.validated: list[int] = []
         self.diagnostics: dict[str, dict[str, list[float]]] = {}
 
     def restore(self, epochs: list[tuple[int, dict[str, Any]]]) -> None:
         """Takes the epochs of a run that is resumed."""
-        self.history, self.epoch = {}, []
+        self.history, self.epoch, self.validated = {}, [], []
         for epoch, logs in epochs:
             self._append(epoch, logs)
         self.diagnostics = by_quantity(self.model.diagnostics)
@@ -40,6 +42,8 @@ class History(Callback):
 
     def _append(self, epoch: int, logs: Logs) -> None:
         self.epoch.append(epoch)
+        if any(name.startswith("val_") for name in logs):
+            self.validated.append(epoch)
         for key, value in logs.items():
             self.history.setdefault(key, []).append(value)
 

@@ -100,7 +100,10 @@ class ModelCheckpoint(Monitor):
 
     def _save(self, epoch: int, logs: Logs) -> None:
         if self.save_best_only:
-            value = self.value({name: logs[name] for name in logs if name != "batch"})
+            numbers = {name: logs[name] for name in logs if name != "batch"}
+            value = self.value(numbers, at_epoch_end=self.save_freq == "epoch")
+            if value is None:
+                return
             if not self.improves(value, self.best):
                 text = f"epoch {epoch + 1}: {self.monitor} is no better than {self.best:.5g}, nothing saved"
                 return say("ModelCheckpoint", self.verbose, text)

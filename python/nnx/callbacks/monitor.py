@@ -50,9 +50,14 @@ class Monitor(Callback):
         """The value that any other is better than."""
         return -math.inf if self.more_is_better else math.inf
 
-    def value(self, logs: Logs | None) -> float:
-        """The quantity in these logs; ValueError names those that are there."""
+    def value(self, logs: Logs | None, at_epoch_end: bool = True) -> float | None:
+        """The quantity in an epoch's logs; ValueError names those that are there.
+
+        None for a quantity of the validation after an epoch that `validation_freq` has none for.
+        """
         logs = logs or {}
+        if at_epoch_end and self.monitor.startswith("val_") and without_validation(self, logs):
+            return None
         if self.monitor not in logs:
             raise ValueError(
                 f"{self._where}: argument 'monitor' expected one of {', '.join(logs) or 'none'}, "
@@ -71,6 +76,12 @@ class Monitor(Callback):
     def improves(self, value: float, best: float) -> bool:
         """Whether a value is better than the best so far; NaN never is."""
         return value > best + self.min_delta if self.more_is_better else value < best - self.min_delta
+
+
+def without_validation(callback: Callback, logs: Logs) -> bool:
+    """Whether an epoch ended without validation, and others do not."""
+    sometimes = getattr(callback, "params", {}).get("validation_freq") not in (None, 1)
+    return sometimes and not any(name.startswith("val_") for name in logs)
 
 
 def say(where: str, verbose: Any, text: str) -> None:

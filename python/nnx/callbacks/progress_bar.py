@@ -35,14 +35,14 @@ class ProgressBar(Callback):
     def on_train_progress(self, samples: int, logs: Logs | None = None) -> None:
         """Moves the bar."""
         if self._bar is not None:
-            self._bar.set_postfix_str(_line(logs or {}), refresh=False)
+            self._bar.set_postfix_str(numbers_line(logs or {}), refresh=False)
             self._bar.update(samples - self._bar.n)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Puts the epoch's line in the place of the bar."""
         self._close()
         if self.verbose:
-            print(f"{self._title(epoch)}: {_line(logs or {})}", file=sys.stderr)
+            print(f"{self._title(epoch)}: {numbers_line(logs or {})}", file=sys.stderr)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Closes a bar that was interrupted."""
@@ -67,7 +67,8 @@ def verbosity(verbose: int | str) -> int:
     return int(verbose)
 
 
-def _line(logs: Logs) -> str:
+def numbers_line(logs: Logs) -> str:
+    """Loss and metrics in a line."""
     short = {"learning_rate": "lr"}
     return ", ".join(
         f"{short.get(key, key)}={value:.4g}" for key, value in logs.items() if np.ndim(value) == 0

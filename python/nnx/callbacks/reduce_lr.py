@@ -58,6 +58,8 @@ class ReduceLROnPlateau(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Looks at the epoch's value, and reduces the rate where it is time."""
         value = self.value(logs)
+        if value is None:
+            return
         if self.cooldown_counter > 0:
             self.cooldown_counter -= 1
             self.wait = 0

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from nnx import data
 from nnx._types import NDArray, Shape
 from nnx.commands.archives import Archive, read_npy
+from nnx.datasets.pictures import CHANNELS, pillow, read_picture
 
 
 def read(path: Path, shape: Shape) -> NDArray:
@@ -59,23 +55,15 @@ def _fitted(x: NDArray, shape: Shape, path: Path) -> NDArray:
 
 def _picture(path: Path, shape: Shape) -> NDArray:
     """A picture (H, W, C) of values 0 to 255."""
+    modes = {channels: mode for mode, channels in CHANNELS.items()}
     try:
-        image_module: Any = importlib.import_module("PIL.Image")
-    except ImportError:
-        raise ValueError(
-            f"{path}: pictures are read with Pillow, which is not installed (pip install pillow); "
-            ".npy and .npz files need nothing"
-        ) from None
-    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+        pillow(str(path))
+    except ImportError as error:
+        raise ValueError(f"{error}; .npy and .npz files need nothing") from None
     if len(shape) != 3 or shape[-1] not in modes:
         raise ValueError(f"{path}: the model takes samples of shape {shape}, and no pictures")
-    with path.open("rb") as stream, warnings.catch_warnings():
-        warnings.simplefilter("error")  # a picture of too many pixels
-        try:
-            picture = image_module.open(stream).convert(modes[shape[-1]])
-            picture = picture.resize((shape[1], shape[0]), image_module.Resampling.BILINEAR)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            raise ValueError(f"{path}: expected a .npy, .npz or picture file: {error}") from None
-    return np.asarray(picture, dtype=np.uint8).reshape(shape)
+    try:
+        return read_picture(path, modes[shape[-1]], (shape[0], shape[1]))
+    except ValueError as error:
+        message = str(error).removeprefix("expected a picture: ")
+        raise ValueError(f"{path}: expected a .npy, .npz or picture file: {message}") from None

@@ -1,5 +1,6 @@
 """The front: models, with all that can be done with them."""
 
-from nnx.model.model import Callbacks, Model
+from nnx.model.arguments import Callbacks
+from nnx.model.model import Model
 
 __all__ = ["Callbacks", "Model"]

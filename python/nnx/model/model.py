@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy.typing as npt
 
 from nnx import _core, data, looking, losses, optimizers, seeds, summary
 from nnx._checks import integer
 from nnx._types import ClassWeight, NDArray, Shape
-from nnx.callbacks import Callback, CallbackList, History, ProgressBar
+from nnx.callbacks import CallbackList, History, ProgressBar
+from nnx.callbacks.evaluation_bar import evaluation_bars
 from nnx.callbacks.progress_bar import verbosity
 from nnx.graph.symbol import Symbol
 from nnx.layers.keras_calls import AsItRuns, mode
@@ -18,12 +19,12 @@ from nnx.losses import LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
 from nnx.model import building
+from nnx.model.arguments import Callbacks, frequency, listed, optional
 from nnx.model.keeping import KeptModel
 from nnx.model.stepping import SteppedModel
 from nnx.optimizers import OptimizerLike
 from nnx.training import devices, evaluate, fit
-
-Callbacks: TypeAlias = Callback | Iterable[Callback] | None
+from nnx.training.plan import Plan
 
 
 class Model(KeptModel, SteppedModel):
@@ -97,7 +98,7 @@ class Model(KeptModel, SteppedModel):
         self,
         x: Any,
         y: Any = None,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         epochs: int = 1,
         shuffle: bool = True,
         validation_split: float = 0.0,
@@ -109,6 +110,10 @@ class Model(KeptModel, SteppedModel):
         resume: bool = False,
         verbose: int | str = "auto",
         accumulate: int = 1,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: int | Iterable[int] = 1,
+        validation_batch_size: int | None = None,
     ) -> History:
         """Trains the model: `epochs` epochs more.
 
@@ -117,15 +122,18 @@ class Model(KeptModel, SteppedModel):
 
         Args:
             x: inputs (N, ...): float32, float64 or uint8, memory-mapped arrays included, are taken as they
-                are; or an iterable of batches (x, y) or (x, y, sample_weight), gone through once an epoch.
+                are; or an iterable of batches (x, y) or (x, y, sample_weight), a generator or a PyTorch
+                DataLoader say, gone through once an epoch. What is no list is gone through in a thread, which
+                prepares a batch while the one before it trains.
             y: targets: labels (N,), distributions (N, K), or values like the outputs, as the loss has it.
-            batch_size: samples per step; the last step of an epoch may have fewer.
+            batch_size: samples per step, by default 32; the last step of an epoch may have fewer.
             epochs: how many to train; beside `initial_epoch`, the epoch to stop before.
             shuffle: a new order for each epoch, by seed and epoch.
             validation_split: the share of samples to validate with; they are drawn at random, classes in
                 proportion.
-            validation_data: (x, y) or (x, y, sample_weight), or an iterable of batches.
-            class_weight: a dict or an array of weights by class.
+            validation_data: (x, y) or (x, y, sample_weight), or an iterable of batches; `validation_split` then
+                has no effect.
+            class_weight: a dict or an array of weights by class; classes that a dict leaves out weigh 1.
             sample_weight: (N,).
             callbacks: see `nnx.callbacks`.
             initial_epoch: sets the count of epochs first, as in Keras; None goes on where the model stands.
@@ -135,6 +143,12 @@ class Model(KeptModel, SteppedModel):
                 there is no such run, one begins.
             verbose: 0 silent, 1 a bar, 2 a line per epoch; "auto" as it suits the output.
             accumulate: batches to a step, which is as one of so large a batch but for BatchNorm's statistics.
+            steps_per_epoch: steps that make an epoch, for generators that do not end. An iterable is gone on with
+                in the next epoch, and begun anew where it ends; of arrays, each epoch takes so many steps of its
+                order. An iterator that ends sooner ends training, with a warning.
+            validation_steps: batches to validate with, from the beginning each time but for generators.
+            validation_freq: validation after every so many epochs, or after those listed, counted from 1.
+            validation_batch_size: samples at a time in validation; by default `batch_size`.
 
         Returns:
             The History of this call; of a run that was resumed, that of the whole run.
@@ -144,8 +158,8 @@ class Model(KeptModel, SteppedModel):
             RuntimeError: where the model trains already, in a call that a callback is part of.
             KeyboardInterrupt: on Ctrl-C, after the callbacks' on_train_end; the model is as after its last step.
         """
-        plan = fit.Plan(
-            batch_size=integer("fit", "batch_size", batch_size),
+        plan = Plan(
+            batch_size=optional("fit", "batch_size", batch_size) or 32,
             epochs=integer("fit", "epochs", epochs, low=0),
             shuffle=bool(shuffle),
             validation_split=validation_split,
@@ -157,9 +171,13 @@ class Model(KeptModel, SteppedModel):
             else integer("fit", "initial_epoch", initial_epoch, low=0),
             resume=bool(resume),
             accumulate=integer("fit", "accumulate", accumulate),
+            steps_per_epoch=optional("fit", "steps_per_epoch", steps_per_epoch),
+            validation_steps=optional("fit", "validation_steps", validation_steps),
+            validation_freq=frequency(validation_freq),
+            validation_batch_size=optional("fit", "validation_batch_size", validation_batch_size),
         )
         level = verbosity(verbose)
-        given = _list_of(callbacks)
+        given = listed(callbacks)
         history = History()
         bars = [ProgressBar(level)] if level else []
         with self._learner.one_fit(), self._learner.graphs.lock:
@@ -171,26 +189,70 @@ class Model(KeptModel, SteppedModel):
         self,
         x: Any,
         y: Any = None,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         sample_weight: npt.ArrayLike | None = None,
         callbacks: Callbacks = None,
-    ) -> dict[str, Any]:
-        """Loss and metrics on data given as in `fit`: {"loss": ..., "accuracy": ...}."""
-        size = integer("evaluate", "batch_size", batch_size)
-        hooks = CallbackList(_list_of(callbacks), self, {})
-        with self._learner.graphs.lock:
-            return evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks)
+        steps: int | None = None,
+        verbose: int | str = 0,
+        return_dict: bool = True,
+    ) -> Any:
+        """Loss and metrics on data given as in `fit`: {"loss": ..., "accuracy": ...}.
 
-    def predict(self, x: Any, batch_size: int = 256, callbacks: Callbacks = None) -> NDArray:
-        """The model's outputs (N, ...) for inputs x (N, ...)."""
-        size, extra = integer("predict", "batch_size", batch_size), _list_of(callbacks)
+        Args:
+            x: inputs (N, ...), or an iterable of batches.
+            y: targets; None beside batches.
+            batch_size: samples at a time, by default 256.
+            sample_weight: (N,).
+            callbacks: see `nnx.callbacks`.
+            steps: how many batches to look at, of a generator that does not end say; None for all.
+            verbose: 0 silent, 1 a bar, 2 a line; "auto" as it suits the output.
+            return_dict: False gives what Keras gives by default: a list of the loss and each metric, or the loss
+                alone where there are no metrics.
+
+        Returns:
+            A dict of loss and metrics by name.
+        """
+        size = optional("evaluate", "batch_size", batch_size) or 256
+        limit = optional("evaluate", "steps", steps)
+        bars = evaluation_bars("evaluate", verbosity(verbose), None if data.is_batches(x) else x)
+        hooks = CallbackList([*bars, *listed(callbacks)], self, {})
+        with self._learner.graphs.lock:
+            logs = evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks, limit)
+        if return_dict:
+            return logs
+        return list(logs.values()) if len(logs) > 1 else logs["loss"]
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        callbacks: Callbacks = None,
+        steps: int | None = None,
+        verbose: int | str = 0,
+    ) -> NDArray:
+        """The model's outputs (N, ...) for inputs x (N, ...).
+
+        Args:
+            x: inputs (N, ...), or an iterable of batches: of x, or of (x, y) or (x, y, sample_weight), of which
+                x is taken.
+            batch_size: samples at a time, by default 256.
+            callbacks: see `nnx.callbacks`.
+            steps: how many batches to predict, of a generator that does not end say; None for all.
+            verbose: 0 silent, 1 a bar, 2 a line; "auto" as it suits the output.
+        """
+        size, limit = (
+            optional("predict", "batch_size", batch_size) or 256,
+            optional("predict", "steps", steps),
+        )
+        bars = evaluation_bars("predict", verbosity(verbose), None if data.is_batches(x) else x)
+        extra = [*bars, *listed(callbacks)]
         hooks = CallbackList(extra, self, {}) if extra else None
         with self._learner.graphs.lock:
-            return evaluate.predict(self._learner, x, size, hooks)
+            return evaluate.predict(self._learner, x, size, hooks, limit)
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> dict[str, Any]:
         """Loss and metrics of one batch, as `evaluate` gives them."""
-        return self.evaluate(x, y, max(1, len(x)), sample_weight)
+        return dict(self.evaluate(x, y, max(1, len(x)), sample_weight))
 
     def predict_on_batch(self, x: Any) -> NDArray:
         """The outputs for one batch, as `predict` gives them."""
@@ -236,15 +298,3 @@ class Model(KeptModel, SteppedModel):
 
     def _repr_html_(self) -> str:
         return looking.html(self, self._learner)
-
-
-def _list_of(callbacks: Callbacks) -> list[Callback]:
-    """One callback, several, or none."""
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, Callback):
-        return [callbacks]
-    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, type)):
-        got = callbacks.__name__ if isinstance(callbacks, type) else type(callbacks).__name__
-        raise TypeError(f"argument 'callbacks' expected Callback objects, got {got}")
-    return list(callbacks)

@@ -5,46 +5,21 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nnx._types import ClassWeight
+from nnx._checks import warn
 from nnx.training import fingerprints, resuming, sources
 from nnx.training.evaluate import evaluate_source
 from nnx.training.learner import Learner
 from nnx.training.orders import Orders
+from nnx.training.plan import Plan, limited_epoch
 from nnx.training.reports import Hooks, Reporter
-from nnx.training.sources import Arrays, Source
+from nnx.training.sources import Arrays, Batches, Source
 from nnx.training.state import Record
-
-
-@dataclass
-class Plan:
-    """The arguments of `fit`."""
-
-    batch_size: int
-    epochs: int
-    shuffle: bool
-    validation_split: float
-    validation_data: Any
-    class_weight: ClassWeight
-    sample_weight: npt.ArrayLike | None
-    initial_epoch: int | None  # None: where the model stands
-    resume: bool = False
-    accumulate: int = 1  # batches to a step
-
-    @property
-    def compared(self) -> dict[str, Any]:
-        """What has to be the same where a run is resumed."""
-        return {
-            "batch_size": self.batch_size,
-            "shuffle": self.shuffle,
-            "validation_split": float(self.validation_split),
-            "accumulate": self.accumulate,
-        }
 
 
 class Run:
@@ -92,6 +67,8 @@ class Run:
         self.source = sources.source(learner, x, y, plan.sample_weight, plan.class_weight)
         self.held_out: Source | None = None
         if plan.validation_data is not None:
+            if plan.validation_split:
+                warn("fit: argument 'validation_split' has no effect beside validation_data")
             self.held_out = sources.held_out(learner, plan.validation_data)
             sources.check_first(learner, self.held_out, "validation_data")
         elif plan.validation_split:
@@ -101,17 +78,20 @@ class Run:
         sources.expect_samples("x", self.source)
         held_out_by = "validation_data" if plan.validation_data is not None else "validation_split"
         sources.expect_samples(held_out_by, self.held_out)
+        if self.held_out is not None:
+            self.held_out = sources.limited(
+                self.held_out, plan.validation_steps, plan.validated_at_once, "validation_steps"
+            )
+        self.samples, self.steps = limited_epoch(self.source, plan)
 
     @property
     def params(self) -> dict[str, Any]:
         """What callbacks are told about it."""
-        arrays = self.source if isinstance(self.source, Arrays) else None
         return {
             "epochs": self.epochs.stop,
-            "steps": math.ceil(arrays.samples / (self.plan.batch_size * self.plan.accumulate))
-            if arrays
-            else None,
-            "samples": arrays.samples if arrays else None,
+            "steps": self.steps,
+            "samples": self.samples,
+            "validation_freq": None if self.held_out is None else self.plan.validation_freq,
         }
 
     def train(self, hooks: Hooks) -> None:
@@ -129,11 +109,13 @@ class Run:
         if resumed:
             state.record = self.record
             state.resume(look)
+            if isinstance(source, Batches) and source.limit is not None:
+                source.skip(learner.graphs.lock, len(state.history) * source.limit)
         else:
             state.begin(self.record, look)
             state.epoch = self.epochs.start
-        if self.params["steps"] is not None:
-            state.steps_per_epoch = self.params["steps"]
+        if self.steps is not None:
+            state.steps_per_epoch = self.steps
         logs: dict[str, Any] = {}
         cut = True
         try:
@@ -149,8 +131,8 @@ class Run:
                     hooks.call("on_epoch_begin", epoch, None)
                 logs = self._epoch(epoch, hooks)
                 rate = logs.pop("learning_rate")
-                if self.held_out is not None:
-                    result = evaluate_source(learner, self.held_out, self.plan.batch_size, hooks)
+                if self.held_out is not None and self.plan.validates(epoch):
+                    result = evaluate_source(learner, self.held_out, self.plan.validated_at_once, hooks)
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 logs["learning_rate"] = rate
                 if self.measure_every:
@@ -163,6 +145,7 @@ class Run:
             try:
                 state.end(cut)
             finally:  # also where a callback cannot tell its state
+                sources.close(source, self.held_out)
                 hooks.call("on_train_end", logs)
 
     def _look(self, hooks: Hooks) -> None:
@@ -188,11 +171,11 @@ class Run:
         reporter = Reporter(hooks, "train", state)
         if isinstance(source, Arrays):
             order = source.rows if self.orders is None else self.orders.of(epoch)
-            done = state.totals.samples
-            if done:
+            done, samples = state.totals.samples, self.samples
+            if done or samples != source.samples:
                 order = np.arange(source.samples) if order is None else order
-                order = np.ascontiguousarray(order[done:])
-            if done < source.samples:
+                order = np.ascontiguousarray(order[done:samples])
+            if samples is None or done < samples:
                 reporter.batch_begin(state.totals.steps)
             return self._part(source, epoch, order, reporter)
         logs: dict[str, Any] = {}
@@ -207,6 +190,7 @@ class Run:
                 break
         else:
             state.steps_per_epoch = state.totals.steps
+            state.stop_training = state.stop_training or source.ended
         hooks.call("on_train_progress", state.totals.samples, logs)
         return logs
 

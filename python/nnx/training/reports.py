@@ -39,6 +39,8 @@ class Reporter:
         self.state = state
         begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
         self.per_step = hooks.overrides(begin, end)
+        self.shows = kind == "train" or hooks.overrides(f"on_{kind}_progress")
+        self.steps, self.samples = 0, 0  # of the last report
         self.interval = 0.0 if self.per_step else INTERVAL
         self._last = time.monotonic()
 
@@ -52,7 +54,8 @@ class Reporter:
     ) -> None:
         """After `steps` steps, or some time; the next step begins with this call where `begin_next`."""
         now = time.monotonic()
-        due = self.kind == "train" and (final or now - self._last >= INTERVAL / 2)
+        self.steps, self.samples = steps, samples
+        due = self.shows and (final or now - self._last >= INTERVAL / 2)
         if not (self.per_step or due):
             return
         values = logs()
@@ -60,6 +63,6 @@ class Reporter:
             self.hooks.call(f"on_{self.kind}_batch_end", steps - 1, values)
         if due:
             self._last = now
-            self.hooks.call("on_train_progress", samples, values)
+            self.hooks.call(f"on_{self.kind}_progress", samples, values)
         if begin_next and not (self.kind == "train" and self.state.stop_training):
             self.batch_begin(steps)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from nnx._types import ClassWeight, NDArray
 from nnx.data import TargetKind
 from nnx.training import advice, devices
 from nnx.training.learner import Learner
+from nnx.training.streams import Stream, warn_of_end
 
 
 @dataclass
@@ -56,6 +58,11 @@ class Arrays:
         """The number of samples meant."""
         return len(self.x) if self.rows is None else len(self.rows)
 
+    def head(self, count: int) -> Arrays:
+        """The first samples of arrays that are meant whole."""
+        weight = None if self.weight is None else self.weight[:count]
+        return Arrays(self.x[:count], self.y[:count], self.kind, weight)
+
     def split(self, share: float, seed: int) -> tuple[Arrays, Arrays]:
         """A part to train on, without a copy, and a copied part to validate with."""
         classes = data.classes_of(self.y, self.kind)
@@ -90,10 +97,9 @@ def join(parts: list[Arrays]) -> Arrays:
 
 
 @dataclass
-class Batches:
-    """An iterable of batches, gone through once an epoch."""
+class Batches(Stream):
+    """An iterable of batches to train on or to evaluate."""
 
-    iterable: Iterable[Any]
     class_weight: ClassWeight = None
 
     def steps(self, learner: Learner, accumulate: int) -> Iterator[Arrays]:
@@ -104,16 +110,9 @@ class Batches:
 
     def prepared(self, learner: Learner) -> Iterator[Arrays]:
         """The batches, checked; ValueError where there are none."""
-        none = True
-        for batch in self.iterable:
-            none = False
+        for batch in self.given(learner.graphs.lock):
             x, y, weight = data.unpack(batch)
             yield arrays(learner, x, y, weight, self.class_weight)
-        if none:
-            raise ValueError(
-                "argument 'x' gave no batches: for several epochs give a list, or an object whose "
-                "iteration starts anew, not a generator that is used up"
-            )
 
 
 Source: TypeAlias = Arrays | Batches
@@ -127,10 +126,12 @@ def source(
     class_weight: ClassWeight = None,
 ) -> Source:
     """A Source of what the user gave as x and y."""
-    if y is None and data.is_batches(x):
+    if data.is_batches(x):
+        if y is not None:
+            raise ValueError("argument 'y' expected None beside batches: put the targets into them")
         if sample_weight is not None:
             raise ValueError("argument 'sample_weight' expected None beside batches: put it into them")
-        return Batches(x, class_weight)
+        return Batches(x, class_weight=class_weight)
     if y is None:
         raise ValueError("argument 'y' expected targets beside an array x, got None")
     return arrays(learner, x, y, sample_weight, class_weight)
@@ -156,7 +157,8 @@ def arrays(
         raise ValueError(f"{error}{advice.flatten_hint(traced, targets.shape[1:])}") from None
     weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
     if class_weight is not None:
-        by_class = data.class_weights(class_weight, prepared, kind)
+        classes = 2 if kind == "values" else traced.output_shape[-1]
+        by_class = data.class_weights(class_weight, prepared, kind, classes)
         if weight is not None:
             with np.errstate(over="ignore"):
                 by_class = weight * by_class
@@ -171,9 +173,12 @@ def arrays(
 def held_out(learner: Learner, given: Any) -> Source:
     """A Source of `validation_data`; errors name it."""
     try:
-        return source(learner, *(given, None) if data.is_batches(given) else data.unpack(given))
+        found = source(learner, *(given, None) if data.is_batches(given) else data.unpack(given))
     except (TypeError, ValueError) as error:
         raise type(error)(f"argument 'validation_data': {error}") from None
+    if isinstance(found, Batches):
+        found.name = "validation_data"
+    return found
 
 
 def batch(
@@ -194,18 +199,31 @@ def check_first(learner: Learner, source: Source, argument: str) -> None:
     """Checks the first of batches, where it can be had without harm; of an iterator it is put back."""
     if not isinstance(source, Batches):
         return
-    if isinstance(source.iterable, Sequence):
-        first = list(source.iterable[:1])
-    elif isinstance(source.iterable, Iterator):
-        first = list(itertools.islice(source.iterable, 1))
-        source.iterable = itertools.chain(first, source.iterable)
-    else:
-        return
-    for batch in first:
+    for batch in source.first(learner.graphs.lock):
         try:
             arrays(learner, *data.unpack(batch), source.class_weight)
         except (TypeError, ValueError) as error:
             raise type(error)(f"argument '{argument}', first batch: {error}") from None
+
+
+def limited(source: Source, steps: int | None, batch_size: int, argument: str) -> Source:
+    """The first `steps` batches, each time that they are gone through; a warning where there are fewer."""
+    if steps is None:
+        return source
+    if isinstance(source, Batches):
+        source.limit, source.limited_by = steps, argument
+        return source
+    there = math.ceil(source.samples / batch_size)
+    if there < steps:
+        warn_of_end("x", argument, steps, there)
+    return source.head(steps * batch_size)
+
+
+def close(*given: Source | None) -> None:
+    """Ends what goes through batches."""
+    for source in given:
+        if isinstance(source, Batches):
+            source.close()
 
 
 def expect_samples(argument: str, source: Source | None) -> None:

@@ -140,7 +140,7 @@ def layer_norm_backward(
 def _last_axes(where: str, axis: int | Sequence[int], x: Any) -> int:
     """How many of the last axes `axis` names."""
     rank = x.ndim if isinstance(x, Symbol) else len(getattr(x, "shape", np.shape(x)))
-    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
+    axes: list[Any] = list(axis) if isinstance(axis, (list, tuple)) else [axis]
     if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in axes):
         raise TypeError(f"{where}: argument 'axis' expected an int or a tuple of ints, got {axis!r}")
     found = sorted(int(a) + rank if a < 0 else int(a) for a in axes)

@@ -1,4 +1,4 @@
-#include "columns.cuh"
+#include "group_norm.cuh"
 #include "local_response_norm.cuh"
 #include "table.h"
 
@@ -257,6 +257,9 @@ void fill(kernels::NormKernels<T>& table) {
   table.batch_norm_train = batch_norm_train<T>;
   table.batch_norm_infer = batch_norm_infer<T>;
   table.batch_norm_backward = batch_norm_backward<T>;
+  table.group_norm_workspace = group_norm_workspace;
+  table.group_norm = group_norm<T>;
+  table.group_norm_backward = group_norm_backward<T>;
   table.local_response_norm = local_response_norm<T>;
   table.local_response_norm_backward = local_response_norm_backward<T>;
 }

@@ -1,49 +1,36 @@
-#include "columns.cuh"
+#include "global_pool.cuh"
 #include "table.h"
+#include "upsample.cuh"
 
 namespace nnx::cuda {
 
-// [begin, end) of one axis.
+// The points of one axis of the image under an output point, a dilation apart.
 template <class I>
 struct Range {
   I begin, end;
-  __device__ int64_t size() const { return max(int64_t{end} - begin, int64_t{0}); }
 };
 
-// The points of the image under output point i.
+// The points of a window beginning at `begin` that lie in front of `end`.
+__device__ __forceinline__ int64_t points_before(int64_t begin, int64_t end, int64_t size, int64_t dilation) {
+  const int64_t reach = end - begin;
+  return min(size, dilation == 1 ? reach : split(reach + dilation - 1, dilation).quotient);
+}
+
 template <class I>
 __device__ __forceinline__ Range<I> window_at(int64_t i, int64_t stride, int64_t pad, int64_t size,
-                                              int64_t extent) {
+                                              int64_t dilation, int64_t extent) {
   const int64_t begin = i * stride - pad;
-  return {static_cast<I>(max(begin, int64_t{0})), static_cast<I>(min(begin + size, extent))};
+  int64_t first = max(begin, int64_t{0});
+  if (begin < 0 && dilation != 1) first = begin + split(dilation - 1 - begin, dilation).quotient * dilation;
+  return {static_cast<I>(first), static_cast<I>(min(begin + (size - 1) * dilation + 1, extent))};
 }
 
-// The output points whose windows have point i of the image.
+// The output points whose windows reach over point i of the image; dilated ones may step over it.
 __device__ __forceinline__ Range<int64_t> outputs_over(int64_t i, int64_t stride, int64_t pad, int64_t size,
-                                                       int64_t extent) {
-  const int64_t at = i + pad, first = at - size + 1;
+                                                       int64_t dilation, int64_t extent) {
+  const int64_t at = i + pad, first = at - (size - 1) * dilation;
   return {first > 0 ? split(first + stride - 1, stride).quotient : 0,
           min(split(at, stride).quotient + 1, extent)};
-}
-
-// Where a thread is: channels from c on, of point (row, col) of image n; line: n * height + row
-struct Place {
-  int64_t line, n, row, col, c;
-  __device__ int64_t at(int64_t width, int64_t channels) const { return (line * width + col) * channels + c; }
-};
-
-// body(place) for W channels at a time of all points of (images, height, width, channels). A block takes
-// whole lines, so that its threads divide once for their place in one.
-template <int W, class F>
-__device__ __forceinline__ void for_points(int64_t images, int64_t height, int64_t width, int64_t channels,
-                                           const F& body) {
-  for (int64_t line = blockIdx.x; line < images * height; line += gridDim.x) {
-    const Split image = split(line, height);
-    for (int64_t i = threadIdx.x; i < width * (channels / W); i += blockDim.x) {
-      const Split col = split(i, channels / W);
-      body(Place{line, image.quotient, image.remainder, col.quotient, col.remainder * W});
-    }
-  }
 }
 
 template <class I>
@@ -53,13 +40,22 @@ struct Window {
 
 template <class I>
 __device__ __forceinline__ Window<I> window_of(const Pool2dShape& s, int64_t i, int64_t j) {
-  return {window_at<I>(i, s.stride_h, s.pad_top, s.kh, s.h),
-          window_at<I>(j, s.stride_w, s.pad_left, s.kw, s.w)};
+  return {window_at<I>(i, s.stride_h, s.pad_top, s.kh, s.dilation_h, s.h),
+          window_at<I>(j, s.stride_w, s.pad_left, s.kw, s.dilation_w, s.w)};
 }
 
-__device__ __forceinline__ int64_t divisor(const Pool2dShape& s, const Window<int64_t>& window,
+// What an average is divided by: the points inside the image, or those inside the padded one.
+__device__ __forceinline__ int64_t divisor(const Pool2dShape& s, int64_t i, int64_t j,
                                            bool count_include_pad) {
-  return count_include_pad ? s.kh * s.kw : max(window.rows.size() * window.cols.size(), int64_t{1});
+  if (count_include_pad) {
+    return points_before(i * s.stride_h - s.pad_top, s.h + s.pad_bottom, s.kh, s.dilation_h) *
+           points_before(j * s.stride_w - s.pad_left, s.w + s.pad_right, s.kw, s.dilation_w);
+  }
+  const auto window = window_of<int64_t>(s, i, j);
+  const int64_t rows = window.rows.end - window.rows.begin, cols = window.cols.end - window.cols.begin;
+  if (s.dilation_h == 1 && s.dilation_w == 1) return rows * cols;
+  return split(rows + s.dilation_h - 1, s.dilation_h).quotient *
+         split(cols + s.dilation_w - 1, s.dilation_w).quotient;
 }
 
 template <int W, class T>
@@ -67,15 +63,20 @@ __global__ void __launch_bounds__(kThreads)
     max_forward_kernel(Pool2dShape s, const T* x, T* y, int32_t* index) {
   begin_kernel();
   for_points<W>(s.n, s.oh, s.ow, s.c, [&](const Place& place) {
-    const auto window = window_of<int32_t>(s, place.row, place.col);  // positions are of 32 bits
+    const auto window = window_of<uint32_t>(s, place.row, place.col);  // positions are of 31 bits
     const T* image = x + place.n * s.h * s.w * s.c + place.c;
-    const int32_t width = static_cast<int32_t>(s.w), first = window.rows.begin * width + window.cols.begin;
+    const uint32_t down = static_cast<uint32_t>(s.dilation_h), across = static_cast<uint32_t>(s.dilation_w);
+    const uint32_t width = static_cast<uint32_t>(s.w);
+    const auto position_of = [&](uint32_t row, uint32_t col) {
+      return static_cast<int32_t>(row * width + col);
+    };
+    const int32_t first = position_of(window.rows.begin, window.cols.begin);
     Pack<T, W> best = load_pack<W>(image + first * s.c);
     Pack<int32_t, W> where;
     for (int k = 0; k < W; ++k) where.at[k] = first;
-    for (int32_t row = window.rows.begin; row < window.rows.end; ++row) {
-      for (int32_t col = window.cols.begin; col < window.cols.end; ++col) {
-        const int32_t position = row * width + col;
+    for (uint32_t row = window.rows.begin; row < window.rows.end; row += down) {
+      for (uint32_t col = window.cols.begin; col < window.cols.end; col += across) {
+        const int32_t position = position_of(row, col);
         const Pack<T, W> values = load_pack<W>(image + position * s.c);
 #pragma unroll
         for (int k = 0; k < W; ++k) {
@@ -97,9 +98,13 @@ struct Average {
   const T* dy;
   bool count_include_pad;
   template <int W>
-  __device__ void add(const Pool2dShape& s, int64_t i, int64_t j, int64_t at, int64_t,
+  __device__ void add(const Pool2dShape& s, int64_t i, int64_t j, int64_t at, const Place& place,
                       Pack<T, W>& sums) const {
-    const T count = static_cast<T>(divisor(s, window_of<int64_t>(s, i, j), count_include_pad));
+    if (s.dilation_h != 1 && split(place.row + s.pad_top - i * s.stride_h, s.dilation_h).remainder != 0)
+      return;
+    if (s.dilation_w != 1 && split(place.col + s.pad_left - j * s.stride_w, s.dilation_w).remainder != 0)
+      return;
+    const T count = static_cast<T>(divisor(s, i, j, count_include_pad));
     const Pack<T, W> slopes = load_pack<W>(dy + at);
 #pragma unroll
     for (int k = 0; k < W; ++k) sums.at[k] += slopes.at[k] / count;
@@ -111,8 +116,9 @@ struct Maximum {
   const T* dy;
   const int32_t* index;
   template <int W>
-  __device__ void add(const Pool2dShape&, int64_t, int64_t, int64_t at, int64_t position,
+  __device__ void add(const Pool2dShape& s, int64_t, int64_t, int64_t at, const Place& place,
                       Pack<T, W>& sums) const {
+    const int64_t position = place.row * s.w + place.col;
     const Pack<T, W> slopes = load_pack<W>(dy + at);
     const Pack<int32_t, W> where = load_pack<W>(index + at);
 #pragma unroll
@@ -129,14 +135,13 @@ __global__ void __launch_bounds__(kThreads)
     backward_kernel(Pool2dShape s, Share share, Policy policy, T* dx) {
   begin_kernel();
   for_points<W>(s.n, s.h, s.w, s.c, [&](const Place& place) {
-    const Range rows = outputs_over(place.row, s.stride_h, s.pad_top, s.kh, s.oh);
-    const Range cols = outputs_over(place.col, s.stride_w, s.pad_left, s.kw, s.ow);
-    const int64_t position = place.row * s.w + place.col;
+    const Range rows = outputs_over(place.row, s.stride_h, s.pad_top, s.kh, s.dilation_h, s.oh);
+    const Range cols = outputs_over(place.col, s.stride_w, s.pad_left, s.kw, s.dilation_w, s.ow);
     Pack<T, W> sums{};
     for (int64_t row = rows.begin; row < rows.end; ++row) {
       for (int64_t col = cols.begin; col < cols.end; ++col) {
         const int64_t at = ((place.n * s.oh + row) * s.ow + col) * s.c + place.c;
-        share.template add<W>(s, row, col, at, position, sums);
+        share.template add<W>(s, row, col, at, place, sums);
       }
     }
     put_pack(dx + place.at(s.w, s.c), sums, policy);
@@ -151,29 +156,18 @@ __global__ void __launch_bounds__(kThreads)
     const auto window = window_of<int64_t>(s, place.row, place.col);
     const T* image = x + place.n * s.h * s.w * s.c + place.c;
     Pack<T, W> sums{};
-    for (int64_t row = window.rows.begin; row < window.rows.end; ++row) {
-      for (int64_t col = window.cols.begin; col < window.cols.end; ++col) {
+    for (int64_t row = window.rows.begin; row < window.rows.end; row += s.dilation_h) {
+      for (int64_t col = window.cols.begin; col < window.cols.end; col += s.dilation_w) {
         const Pack<T, W> values = load_pack<W>(image + (row * s.w + col) * s.c);
 #pragma unroll
         for (int k = 0; k < W; ++k) sums.at[k] += values.at[k];
       }
     }
-    const T points = static_cast<T>(divisor(s, window, count_include_pad));
+    const T points = static_cast<T>(divisor(s, place.row, place.col, count_include_pad));
 #pragma unroll
     for (int k = 0; k < W; ++k) sums.at[k] /= points;
     store_pack(y + place.at(s.ow, s.c), sums);
   });
-}
-
-// Launches a kernel that goes through all points (images, height, width, channels): a block to a line, of as
-// many threads as a line keeps busy.
-template <class... P, class... A>
-static void launch_over(Context& context, const char* name, void (*kernel)(P...), int64_t lines, int64_t line,
-                        A&&... arguments) {
-  if (line == 0) return;
-  const int64_t threads = std::min<int64_t>(ceil_div<int64_t>(line, 32) * 32, kThreads);
-  launch(context, name, kernel, dim3(blocks_for(lines, 1, 1 << 20)), dim3(static_cast<unsigned>(threads)), 0,
-         static_cast<A&&>(arguments)...);
 }
 
 template <class T>
@@ -212,64 +206,6 @@ static void average_backward(Context& context, const Pool2dShape& s, bool count_
   backward(context, "avg_pool2d_backward", s, aligned(dy), Average<T>{dy, count_include_pad}, policy, dx);
 }
 
-// Block (tile of channels, image).
-template <int W, class T>
-__global__ void __launch_bounds__(kThreads)
-    global_forward_kernel(int64_t n, int64_t pixels, int64_t channels, int across, const T* x, T* y) {
-  begin_kernel();
-  auto& storage = shared_storage<ColumnSums<1, W>>();
-  const int down = kThreads / across, thread = static_cast<int>(threadIdx.x);
-  const int64_t first = static_cast<int64_t>(blockIdx.x) * across * W, col = first + thread % across * W;
-  for (int64_t image = blockIdx.y; image < n; image += gridDim.y) {
-    double parts[W] = {}, sums[1] = {};
-    if (col < channels) {
-#pragma unroll 4
-      for (int64_t pixel = thread / across; pixel < pixels; pixel += down) {
-        const Pack<T, W> values = load_pack<W>(x + (image * pixels + pixel) * channels + col);
-#pragma unroll
-        for (int k = 0; k < W; ++k) parts[k] += static_cast<double>(values.at[k]);
-      }
-    }
-    sum_downwards(parts, across, storage, sums);
-    if (thread < across * W && first + thread < channels) {
-      y[image * channels + first + thread] = static_cast<T>(sums[0] / static_cast<double>(pixels));
-    }
-  }
-}
-
-template <class T>
-static void global_average_forward(Context& context, int64_t n, int64_t pixels, int64_t c, const T* x, T* y) {
-  const bool packs = c % 4 == 0 && aligned(x);
-  const int64_t width = packs ? c / 4 : c;
-  const int across = threads_across(width);
-  const dim3 grid(static_cast<unsigned>(ceil_div<int64_t>(width, across)), blocks_for(n, 1, 65535));
-  launch(context, "global_avg_pool2d", packs ? global_forward_kernel<4, T> : global_forward_kernel<1, T>,
-         grid, dim3(kThreads), packs ? sizeof(ColumnSums<1, 4>) : sizeof(ColumnSums<1, 1>), n, pixels, c,
-         across, x, y);
-}
-
-template <int W, class T>
-__global__ void __launch_bounds__(kThreads)
-    global_backward_kernel(int64_t n, int64_t pixels, int64_t channels, const T* dy, Policy policy, T* dx) {
-  begin_kernel();
-  const T count = static_cast<T>(pixels);
-  for_points<W>(n, pixels, 1, channels, [&](const Place& place) {
-    Pack<T, W> share = load_pack<W>(dy + place.n * channels + place.c);
-#pragma unroll
-    for (int k = 0; k < W; ++k) share.at[k] /= count;
-    put_pack(dx + place.at(1, channels), share, policy);
-  });
-}
-
-template <class T>
-static void global_average_backward(Context& context, int64_t n, int64_t pixels, int64_t c, const T* dy,
-                                    Policy policy, T* dx) {
-  const int width = c % 4 == 0 && aligned(dy, dx) ? 4 : 1;
-  launch_over(context, "global_avg_pool2d_backward",
-              width == 4 ? global_backward_kernel<4, T> : global_backward_kernel<1, T>, n * pixels, c / width,
-              n, pixels, c, dy, policy, dx);
-}
-
 template <class T>
 void fill(kernels::Pool2dKernels<T>& table) {
   table.max_forward = max_forward<T>;
@@ -278,6 +214,10 @@ void fill(kernels::Pool2dKernels<T>& table) {
   table.average_backward = average_backward<T>;
   table.global_average_forward = global_average_forward<T>;
   table.global_average_backward = global_average_backward<T>;
+  table.global_max_forward = global_max_forward<T>;
+  table.global_max_backward = global_max_backward<T>;
+  table.upsample_forward = upsample_forward<T>;
+  table.upsample_backward = upsample_backward<T>;
 }
 
 template void fill(kernels::Pool2dKernels<float>&);

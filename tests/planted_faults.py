@@ -33,6 +33,7 @@ DIAGNOSTICS = "callbacks/test_diagnostics.py"
 REGULARIZERS, ACCUMULATION = "test_regularizers.py", "test_accumulation.py"
 POOLED = "test_pooled_convolutions.py"
 ARITHMETIC, TRACED = "ops/test_arithmetic.py", "test_traced_arithmetic.py"
+POOL, NORM = "ops/test_pool2d.py", "ops/test_norm.py"
 
 
 FAULTS = [
@@ -251,11 +252,43 @@ FAULTS = [
           "last neighbour dropped", "ops/test_norm.py"),
     fault("max_window.h", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = ~(v < best) & (best == best);", "last of equals wins", "ops/test_pool2d.py"),
     fault("max_window.h", "const IntVec<T> wins = ~(v <= best) & (best == best);", "const IntVec<T> wins = v > best;", "NaN loses", "ops/test_pool2d.py"),
-    fault("pool2d.cpp", "return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);", "return s.kh * s.kw;", "padding always counted"),
     fault("pool2d.cpp", "for (int64_t c = 2 * reached * s.c; c < pitch; ++c) row[r * pitch + c] = 0;", "", "points beside the last window not zeroed"),
-    fault("pool2d.cpp", "first <= 0 ? 0 : ceil_div(first, stride)", "first <= 0 ? 0 : first / stride", "a window too many sees a point", "ops/test_pool2d.py"),
     fault("pool2d.cpp", "min_of(s.ow, space / s.stride_w + 1)", "min_of(s.ow, space / s.stride_w + 2)", "a cut window taken for a whole one"),
     fault("pool2d.cpp", "2 * s.oh <= s.h && 2 * s.ow <= s.w) {", "true) {", "halves assumed where windows are cut"),
+    # Windows of pools, whole images, upsampling
+    fault("pool_windows.h", "if (!count_include_pad) {", "if (false) {", "padding always counted", POOL),
+    fault("pool_windows.h", "s.h + s.pad_bottom, s.kh", "s.h, s.kh", "the padding below not counted", POOL),
+    fault("pool_windows.h", "dilation == 1 ? -begin : ceil_div(-begin, dilation)", "dilation == 1 ? -begin : -begin / dilation", "a dilated window begins in the padding", POOL),
+    fault("pool_windows.h", "dilation == 1 ? reach : ceil_div(reach, dilation)", "dilation == 1 ? reach : reach / dilation", "last point of a dilated window dropped", POOL),
+    fault("pool_windows.h", "first = last - (kernel - 1) * dilation;", "first = last - (kernel - 1);", "gradients of dilated windows cut", POOL),
+    fault("pool_windows.h", "first <= 0 ? 0 : ceil_div(first, stride)", "first <= 0 ? 0 : first / stride", "a window too many sees a point", POOL),
+    fault("pool_windows.h", "dilation == 1 || (point + pad - i * stride) % dilation == 0", "true", "dilated windows give to the points between theirs", POOL),
+    fault("max_window.h", "first + i * window.width + j * window.apart", "first + i * window.width + j", "index of a dilated window", POOL),
+    fault("pool2d.cpp", "const IntVec<T> here = every_lane<T>(row % pixels);", "const IntVec<T> here = every_lane<T>(row);", "a whole image's gradient given to the first image alone"),
+    fault("pool2d.cpp", "out = image * c + first;", "out = image * c;", "maxima of later channels misplaced"),
+    fault("upsample.h", "if (at <= 0) return {0, 0, 0.0};", "", "points outside the first centre extrapolated", POOL),
+    fault("upsample.h", "at = 2 * i + 1 - scale,", "at = 2 * i - scale,", "centres at whole points", POOL),
+    fault("upsample.h", "min_of(lower + 1, extent - 1)", "min_of(lower, extent - 1)", "nothing between two points", POOL),
+    fault("upsample.h", "(bilinear ? 2 : 1)", "1", "the share of the point before dropped", POOL),
+    fault("upsample.h", "max_of(point - (bilinear ? 1 : 0), 0)", "point", "the share of the point behind dropped", POOL),
+    fault("upsample.h", "static_cast<T>(down * across)", "static_cast<T>(across)", "gradient weighted along one axis", POOL),
+    # Norms of samples
+    fault("group_norm.h", "static_cast<T>(mean - static_cast<double>(high))", "T(0)", "the mean rounded", NORM),
+    fault("group_norm.h", "lanes == kLanes<T> ? all : select<T>(first_lanes<T>(lanes), all, Vec<T>{})", "all", "lanes beyond a row in its variance", NORM),
+    fault("group_norm.h", "gamma[block.first + c] : T(1)", "gamma[c] : T(1)", "gamma of the first block everywhere", NORM),
+    fault("group_norm.h", "v.shift[c] = beta != nullptr ? beta[block.first + c] : T(0);", "v.shift[c] = T(0);", "beta dropped", NORM),
+    fault("group_norm.h", "const int64_t first = row % s.groups * size;", "const int64_t first = 0;", "gamma of the first group everywhere", NORM),
+    fault("group_norm.h", "__builtin_sqrt(squares / static_cast<double>(count) + epsilon)", "__builtin_sqrt(squares / static_cast<double>(count))", "epsilon dropped", NORM),
+    fault("group_norm.h", "return {block * width, min_of(width, s.channels - block * width), size};", "return {block * width, width, size};", "a block reaches beyond the last group", NORM),
+    fault("group_norm_backward.h", "const T shift = static_cast<T>(-inverse * slopes / count);", "const T shift = T(0);", "the mean's part of a group's gradient dropped", NORM),
+    fault("group_norm_backward.h", "shift = static_cast<T>(-inverse * sum_of_wide(slopes) / count);", "shift = T(0);", "the mean's part of a row's gradient dropped", NORM),
+    fault("group_norm_backward.h", "const T slope = static_cast<T>(-inverse * inverse * inverse * sum_of_wide(products) / count);", "const T slope = T(0);", "the variance's part of a row's gradient dropped", NORM),
+    fault("group_norm_backward.h", "const T slope = static_cast<T>(-inverse * inverse * inverse * products / count);", "const T slope = static_cast<T>(-inverse * inverse * products / count);", "the variance's part scaled once", NORM),
+    fault("group_norm_backward.h", "gamma_sums[block.first + c] += v.sum1[c] * inverse;", "gamma_sums[block.first + c] = v.sum1[c] * inverse;", "gamma's gradient of the last sample alone", NORM),
+    fault("group_norm_backward.h", "product.part[i] *= inverse;", "product.part[i] *= 1.0;", "gamma's gradient not scaled", NORM),
+    fault("group_norm_backward.h", "partials[(chunk * 2 + 1) * channels + c]", "partials[chunk * 2 * channels + c]", "gamma's gradient is beta's", NORM),
+    fault("group_norm_backward.h", "min_of((chunk + 1) * length, s.samples)", "(chunk + 1) * length", "a chunk reaches beyond the last sample", NORM),
+    fault("group_norm_backward.h", "const int64_t chunks = min_of(kMostSampleChunks, ceil_div(s.samples, least_chunk(s)));", "const int64_t chunks = 1;", "partial sums beyond the workspace", NORM, GRADIENTS, DETERMINISM),
     fault("sgd.h", "(kind == SgdKind::nesterov ? v * rule.momentum - step : v)", "v", "Nesterov's look ahead dropped",
           "ops/test_optimizer.py"),
     fault("sgd.h", "load_some(velocity, lanes) * rule.momentum - step;", "load_some(velocity, lanes) * rule.momentum + step;",

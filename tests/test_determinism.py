@@ -71,6 +71,31 @@ OPS = {
         lambda x, g, b: nnx.ops.batch_norm(x, g, b, g, np.abs(b), training=True),
     ),
     "batch_norm_backward": ((IMAGES, IMAGES, (16,), (16,), (16,)), nnx.ops.batch_norm_backward),
+    "layer_norm": (
+        (ROWS, ROWS, (65,)),
+        lambda x, dy, g: (nnx.ops.layer_norm(x, g), *nnx.ops.layer_norm_backward(dy, x, g)),
+    ),
+    "group_norm": (
+        ((9, 28, 28, 48), (9, 28, 28, 48), (48,)),
+        lambda x, dy, g: (nnx.ops.group_norm(x, 6, g), *nnx.ops.group_norm_backward(dy, x, 6, g)),
+    ),
+    "conv2d_transpose": (
+        ((4, 14, 14, 33), (4, 4, 16, 33), (4, 28, 28, 16)),
+        lambda x, w, dy: (
+            nnx.ops.conv2d_transpose(x, w, None, 2, "same"),
+            *nnx.ops.conv2d_transpose_backward(dy, x, w, 2, "same"),
+        ),
+    ),
+    "whole images": (
+        (IMAGES, (4, 16)),
+        lambda x, dy: (nnx.ops.global_max_pool2d(x), nnx.ops.global_max_pool2d_backward(dy, x)),
+    ),
+    "upsample2d": (
+        (IMAGES,),
+        lambda x: (
+            nnx.ops.upsample2d(x), nnx.ops.upsample2d(x, 2, "bilinear"), nnx.ops.upsample2d_backward(x, 2, "bilinear"),
+        ),
+    ),
     "local_response_norm": (
         (IMAGES, IMAGES),
         lambda x, dy: (nnx.ops.local_response_norm(x), nnx.ops.local_response_norm_backward(dy, x)),

@@ -63,6 +63,34 @@ conv2d_case(
 conv2d_case("1x1", ((2, 2, 3, 3), (1, 1, 3, 2)), ((2, 8, 8, 33), (1, 1, 33, 18)))
 
 
+def transposed_case(name, small, large_shapes, **options):
+    def conv2d_transpose(ops, rng, large):
+        x, w = drawn(rng, *(large_shapes if large else small))
+        (b,) = drawn(rng, w.shape[2:3])
+        return (
+            lambda x, w, b: ops.conv2d_transpose(x, w, b, **options),
+            (x, w, b),
+            lambda dy, y: ops.conv2d_transpose_backward(dy, x, w, **options),
+        )
+
+    CASES[f"conv2d_transpose {name}"] = conv2d_transpose
+
+
+transposed_case("plain", ((1, 3, 3, 2), (3, 2, 3, 2)), ((2, 9, 8, 9), (3, 3, 20, 9)))
+transposed_case(
+    "strided", ((1, 2, 3, 2), (3, 3, 2, 2)), ((2, 5, 6, 17), (4, 3, 9, 17)), strides=2, padding="same"
+)
+transposed_case(
+    "of all options",
+    ((1, 3, 2, 2), (2, 3, 2, 2)),
+    ((2, 6, 7, 5), (3, 2, 6, 5)),
+    strides=(2, 3),
+    padding=((1, 0), (0, 2)),
+    output_padding=(1, 2),
+    dilation=(1, 2),
+)
+
+
 def pool_case(name, **options):
     def maximum(ops, rng, large):
         (x,) = drawn(rng, (2, 9, 8, 17) if large else (1, 5, 4, 2))
@@ -88,6 +116,31 @@ def pool_case(name, **options):
 
 pool_case("plain")
 pool_case("overlapping", pool_size=3, strides=(1, 2), padding=((1, 0), (2, 1)))
+pool_case("ceil", pool_size=(3, 2), strides=(3, 2), padding=((1, 1), (0, 1)), ceil_mode=True)
+pool_case("dilated", pool_size=(2, 3), strides=(2, 1), padding=((2, 0), (1, 2)), dilation=2, ceil_mode=True)
+
+
+@case
+def global_max_pool2d(ops, rng, large):
+    (x,) = drawn(rng, (3, 7, 6, 19) if large else (2, 2, 3, 2))
+    return ops.global_max_pool2d, (x,), lambda dy, y: (ops.global_max_pool2d_backward(dy, x),)
+
+
+def upsample_case(interpolation, size):
+    def upsample2d(ops, rng, large):
+        (x,) = drawn(rng, (2, 5, 6, 19) if large else (1, 2, 3, 2))
+        return (
+            lambda x: ops.upsample2d(x, size, interpolation),
+            (x,),
+            lambda dy, y: (ops.upsample2d_backward(dy, size, interpolation),),
+        )
+
+    CASES[f"upsample2d {interpolation} {size}"] = upsample2d
+
+
+for upsample_size in (2, (3, 1), (1, 4)):
+    upsample_case("nearest", upsample_size)
+    upsample_case("bilinear", upsample_size)
 
 
 @case
@@ -171,6 +224,26 @@ def batch_norm(ops, rng, large):
 
     saved = ops.batch_norm(x, gamma, beta, zero, one, training=True)[3:]
     return forward, (x, gamma, beta), lambda dy, y: ops.batch_norm_backward(dy, x, gamma, *saved)
+
+
+def sample_norm_case(name, small, large_shape, weights, **options):
+    def norm(ops, rng, large):
+        shape = large_shape if large else small
+        x, gamma, beta = drawn(rng, shape, shape[-weights:], shape[-weights:])
+        f, g = getattr(ops, name), getattr(ops, f"{name}_backward")
+        return (
+            lambda x, gamma, beta: f(x, gamma=gamma, beta=beta, **options),
+            (x, gamma, beta),
+            lambda dy, y: g(dy, x, gamma=gamma, **options),
+        )
+
+    CASES[f"{name} {options}"] = norm
+
+
+sample_norm_case("layer_norm", (3, 4), (7, 3, 37), 1)
+sample_norm_case("layer_norm", (2, 2, 3), (5, 4, 3, 9), 2, axis=(-2, -1), epsilon=0.1)
+sample_norm_case("group_norm", (2, 2, 2, 4), (3, 5, 4, 18), 1, groups=2)
+sample_norm_case("group_norm", (2, 6), (7, 33), 1, groups=3, epsilon=0.1)
 
 
 @case

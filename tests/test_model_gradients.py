@@ -54,6 +54,18 @@ class Network:
         variance = self.parameter(channels, 0.5, 1.5, trainable=False)
         return self.graph.batch_norm(x, gamma, beta, mean, variance, 0.9, 1e-5)
 
+    def sample_norm(self, x, groups=None, axes=1, scale=True, center=True):
+        shape = self.graph.shape(x)[-axes:]
+        gamma = self.parameter(shape, 0.5, 1.5) if scale else -1
+        beta = self.parameter(shape) if center else -1
+        if groups is None:
+            return self.graph.layer_norm(x, gamma, beta, axes, 1e-3)
+        return self.graph.group_norm(x, gamma, beta, groups, 1e-3)
+
+    def transposed(self, x, filters, size, bias=True, **options):
+        w = self.parameter((*size, filters, self.graph.shape(x)[-1]))
+        return self.graph.conv2d_transpose(x, w, self.parameter((filters,)) if bias else -1, **options)
+
     def program(self, output, loss, batch=BATCH, seed=5, dtype="float64"):
         names = [f"p{i}" for i in range(len(self.values))]
         shapes = [value.shape for value in self.values]
@@ -154,6 +166,16 @@ def normed(n):
     return n.dense(n.graph.activation(n.batch_norm(n.dense(n.x, 5, bias=False)), "relu", 0.0), 2)
 
 
+def layer_normed(n):
+    h = n.sample_norm(n.dense(n.x, 6, "tanh"))
+    return n.dense(n.graph.add(h, n.sample_norm(h, scale=False)), 2)
+
+
+def layer_normed_rows(n):
+    h = n.sample_norm(n.graph.reshape(n.x, (2, 4)), center=False)
+    return n.dense(n.sample_norm(n.dense(h, 3, "relu"), axes=2), 2)
+
+
 def no_bias(n):
     return n.dense(n.dense(n.x, 5, "gelu", bias=False), 2, bias=False)
 
@@ -168,6 +190,7 @@ def log_softmax_in_the_middle(n):
 
 FLAT = [
     two_dense, rank_three, residual, branches, product_with_itself, shared, input_into_the_sum, dropped, normed, no_bias,
+    layer_normed, layer_normed_rows,
     softmax_in_the_middle, log_softmax_in_the_middle,
 ]  # fmt: skip
 
@@ -293,9 +316,55 @@ def concat_of_rows(n):
     return flat(n, n.graph.concat([a, b], 1))
 
 
+def conv_group_norms(n):
+    h = n.graph.activation(n.sample_norm(n.conv(n.x, 6, (3, 3), bias=False), groups=3), "relu", 0.0)
+    h = n.graph.add(h, n.sample_norm(h, groups=6, scale=False))
+    return flat(n, n.sample_norm(h, groups=1, center=False))
+
+
+def conv_transposed(n):
+    h = n.conv(n.x, 5, (3, 3), strides=2, activation="relu")
+    h = n.graph.activation(n.transposed(h, 3, (3, 2), strides=2, padding="same"), "tanh", 0.0)
+    return flat(n, n.transposed(h, 2, (2, 2), bias=False, strides=(2, 1), output_padding=(1, 0)))
+
+
+def conv_transposed_of_a_sum(n):
+    """The gradient of what several layers read is added up."""
+    h = n.conv(n.x, 4, (3, 3))
+    a, b = (
+        n.transposed(h, 2, (3, 3), dilation=2),
+        n.transposed(h, 2, (3, 3), padding=((0, 0), (0, 0)), dilation=2),
+    )
+    return flat(n, n.graph.multiply(a, b))
+
+
+def conv_transposed_input(n):
+    return flat(n, n.transposed(n.x, 2, (2, 3), strides=(1, 2)))
+
+
+def conv_resized(n):
+    h = n.graph.upsample2d(n.conv(n.x, 3, (3, 3), activation="relu"), (2, 3), "nearest")
+    h = n.graph.add(h, n.graph.upsample2d(n.graph.avg_pool2d(h, 2, 2, "valid", False), 2, "bilinear"))
+    return flat(n, n.graph.max_pool2d(h, 3, 2, 1, 2, True))
+
+
+def conv_global_maximum(n):
+    h = n.conv(n.x, 6, (3, 3), activation="elu")
+    both = n.graph.concat([n.graph.global_max_pool2d(h), n.graph.global_avg_pool2d(h)], -1)
+    return n.dense(both, 3)
+
+
+def conv_ceil_pools(n):
+    h = n.graph.max_pool2d(n.conv(n.x, 5, (3, 3), padding=1, activation="relu"), 2, 2, "valid", 1, True)
+    h = n.graph.max_pool2d(n.conv(h, 4, (3, 3), padding=1, activation="tanh"), 2, 1, "valid", (2, 1), False)
+    return flat(n, n.graph.avg_pool2d(h, 2, 2, 1, True, 2, True))
+
+
 IMAGES = [
     conv_plain, conv_all_options, conv_depthwise, conv_gelu, conv_pools, conv_overlapping, conv_global, conv_residual,
     conv_norms, conv_branches, conv_shared, conv_normalized, inner_normalized, concat_of_rows,
+    conv_group_norms, conv_transposed, conv_transposed_of_a_sum, conv_transposed_input, conv_resized,
+    conv_global_maximum, conv_ceil_pools,
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 #include "program/graph.h"
 
 #include "bindings/arrays.h"
+#include "bindings/graph_nodes.h"
 #include "bindings/init.h"
 #include "core/error.h"
 #include "ops/activation.h"
@@ -32,11 +33,14 @@ int conv2d(Graph& graph, int x, int w, int b, const PairArgument& strides, const
 }
 
 ops::Pool2dOptions read_pool2d(const char* where, const PairArgument& pool_size,
-                               const std::optional<PairArgument>& strides, const PaddingArgument& padding) {
+                               const std::optional<PairArgument>& strides, const PaddingArgument& padding,
+                               const PairArgument& dilation, bool ceil_mode) {
   ops::Pool2dOptions options;
   options.pool_size = read_pair(where, "pool_size", pool_size.object);
   if (strides && !strides->object.is_none()) options.strides = read_pair(where, "strides", strides->object);
   options.padding = read_padding(where, padding.object);
+  options.dilation = read_pair(where, "dilation", dilation.object);
+  options.ceil_mode = ceil_mode;
   return options;
 }
 
@@ -110,9 +114,9 @@ void set_parameter(Parameters& parameters, int index, const NumpyArgument& array
 }
 
 void add_graph(py::module_& m) {
-  py::class_<Graph, std::shared_ptr<Graph>>(
-      m, "Graph", "A traced forward pass: nodes by number, shapes without the batch axis.")
-      .def(py::init<>())
+  GraphClass graph_class(m, "Graph",
+                         "A traced forward pass: nodes by number, shapes without the batch axis.");
+  graph_class.def(py::init<>())
       .def("scope", &Graph::scope, py::arg("name"), "Nodes added from now on belong to this layer.")
       .def(
           "input",
@@ -140,19 +144,24 @@ void add_graph(py::module_& m) {
       .def(
           "max_pool2d",
           [](Graph& graph, int x, const PairArgument& size, const std::optional<PairArgument>& strides,
-             const PaddingArgument& padding) {
-            return graph.max_pool2d(x, read_pool2d("max_pool2d", size, strides, padding));
+             const PaddingArgument& padding, const PairArgument& dilation, bool ceil_mode) {
+            return graph.max_pool2d(x,
+                                    read_pool2d("max_pool2d", size, strides, padding, dilation, ceil_mode));
           },
           py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(),
-          py::arg("padding") = "valid", "x (H, W, C) -> (OH, OW, C)")
+          py::arg("padding") = "valid", py::arg("dilation") = 1, py::arg("ceil_mode") = false,
+          "x (H, W, C) -> (OH, OW, C)")
       .def(
           "avg_pool2d",
           [](Graph& graph, int x, const PairArgument& size, const std::optional<PairArgument>& strides,
-             const PaddingArgument& padding, bool count_include_pad) {
-            return graph.avg_pool2d(x, read_pool2d("avg_pool2d", size, strides, padding), count_include_pad);
+             const PaddingArgument& padding, bool count_include_pad, const PairArgument& dilation,
+             bool ceil_mode) {
+            return graph.avg_pool2d(x, read_pool2d("avg_pool2d", size, strides, padding, dilation, ceil_mode),
+                                    count_include_pad);
           },
           py::arg("x"), py::arg("pool_size") = 2, py::arg("strides") = py::none(),
-          py::arg("padding") = "valid", py::arg("count_include_pad") = false, "x (H, W, C) -> (OH, OW, C)")
+          py::arg("padding") = "valid", py::arg("count_include_pad") = false, py::arg("dilation") = 1,
+          py::arg("ceil_mode") = false, "x (H, W, C) -> (OH, OW, C)")
       .def("global_avg_pool2d", &Graph::global_avg_pool2d, py::arg("x"), "x (H, W, C) -> (C)")
       .def(
           "activation",
@@ -192,6 +201,7 @@ void add_graph(py::module_& m) {
             return nodes;
           },
           "id, kind, scope, shape, inputs, parameters and forward flops per sample of every node.");
+  add_layer_nodes(graph_class);
 }
 
 void add_parameters(py::module_& m) {

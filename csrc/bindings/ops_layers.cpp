@@ -1,4 +1,4 @@
-// dense and conv2d
+// dense, conv2d and conv2d_transpose
 #include "bindings/arrays.h"
 #include "bindings/init.h"
 #include "ops/activation.h"
@@ -7,6 +7,7 @@
 namespace nnx::bindings {
 namespace {
 
+using Extra = std::optional<PairArgument>;
 using Gradients = std::tuple<std::optional<ArrayResult>, ArrayResult, ArrayResult>;
 
 Activation read_activation(const char* where, const std::optional<std::string>& name) {
@@ -75,6 +76,39 @@ py::typing::Tuple<int, py::ellipsis> conv2d_output_shape(const ShapeArgument& x,
                         read_conv2d(where, strides, padding, dilation, groups))));
 }
 
+ops::Conv2dTransposeOptions read_transposed(const char* where, const PairArgument& strides,
+                                            const PaddingArgument& padding, const Extra& output_padding,
+                                            const PairArgument& dilation) {
+  ops::Conv2dTransposeOptions options{read_pair(where, "strides", strides.object),
+                                      read_padding(where, padding.object), std::nullopt,
+                                      read_pair(where, "dilation", dilation.object)};
+  if (output_padding) options.output_padding = read_pair(where, "output_padding", output_padding->object);
+  return options;
+}
+
+ArrayResult conv2d_transpose(const ArrayArgument& x, const ArrayArgument& w,
+                             const std::optional<ArrayArgument>& b, const PairArgument& strides,
+                             const PaddingArgument& padding, const Extra& output_padding,
+                             const PairArgument& dilation, const std::optional<std::string>& activation) {
+  const char* where = "conv2d_transpose";
+  Call call(where);
+  const Tensor tx = call.array("x", x), tw = call.array("w", w), tb = call.array("b", b);
+  const auto options = read_transposed(where, strides, padding, output_padding, dilation);
+  const Activation act = read_activation(where, activation);
+  return call.result(without_gil([&] { return ops::conv2d_transpose(tx, tw, tb, options, act); }));
+}
+
+Gradients conv2d_transpose_backward(const ArrayArgument& dy, const ArrayArgument& x, const ArrayArgument& w,
+                                    const PairArgument& strides, const PaddingArgument& padding,
+                                    const Extra& output_padding, const PairArgument& dilation, bool need_dx) {
+  const char* where = "conv2d_transpose_backward";
+  Call call(where);
+  const Tensor tdy = call.array("dy", dy), tx = call.array("x", x), tw = call.array("w", w);
+  const auto options = read_transposed(where, strides, padding, output_padding, dilation);
+  return results(call,
+                 without_gil([&] { return ops::conv2d_transpose_backward(tdy, tx, tw, options, need_dx); }));
+}
+
 }  // namespace
 
 void init_layers(py::module_& m) {
@@ -90,6 +124,14 @@ void init_layers(py::module_& m) {
         py::arg("strides") = 1, py::arg("padding") = "valid", py::arg("dilation") = 1, py::arg("groups") = 1,
         py::arg("need_dx") = true,
         "dy (N, OH, OW, O), x (N, H, W, C), w (KH, KW, C / groups, O) -> dx or None, dw, db (O)");
+  m.def("conv2d_transpose", &conv2d_transpose, py::arg("x"), py::arg("w"), py::arg("b") = py::none(),
+        py::arg("strides") = 1, py::arg("padding") = "valid", py::arg("output_padding") = py::none(),
+        py::arg("dilation") = 1, py::arg("activation") = py::none(),
+        "x (N, H, W, C), w (KH, KW, O, C), b (O) -> y (N, OH, OW, O)");
+  m.def("conv2d_transpose_backward", &conv2d_transpose_backward, py::arg("dy"), py::arg("x"), py::arg("w"),
+        py::arg("strides") = 1, py::arg("padding") = "valid", py::arg("output_padding") = py::none(),
+        py::arg("dilation") = 1, py::arg("need_dx") = true,
+        "dy (N, OH, OW, O), x (N, H, W, C), w (KH, KW, O, C) -> dx or None, dw, db (O)");
   m.def("conv2d_output_shape", &conv2d_output_shape, py::arg("x_shape"), py::arg("w_shape"),
         py::arg("strides") = 1, py::arg("padding") = "valid", py::arg("dilation") = 1, py::arg("groups") = 1,
         "x_shape (N, H, W, C), w_shape (KH, KW, C / groups, O) -> (N, OH, OW, O)");

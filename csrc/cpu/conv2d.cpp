@@ -69,7 +69,8 @@ void forward(Context& context, const Conv2dShape& s, const T* x, const T* w, con
 
 // Windows that share no point of the layer's output and lie inside it.
 bool apart(const Conv2dShape& s, const Pool2dShape& pool) {
-  return pool.pad_top == 0 && pool.pad_left == 0 && pool.stride_h >= pool.kh && pool.stride_w >= pool.kw &&
+  return pool.dilation_h == 1 && pool.dilation_w == 1 && pool.pad_top == 0 && pool.pad_left == 0 &&
+         pool.stride_h >= pool.kh && pool.stride_w >= pool.kw &&
          (pool.oh - 1) * pool.stride_h + pool.kh <= s.oh && (pool.ow - 1) * pool.stride_w + pool.kw <= s.ow;
 }
 

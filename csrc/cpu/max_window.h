@@ -33,10 +33,11 @@ NNX_INLINE IntVec<T> every_lane(int64_t position) {
   return IntVec<T>{} + static_cast<typename Simd<T>::Int>(position);
 }
 
-// A window of kh x kw points of c channels. In memory points are `point` apart and rows `row`; positions
-// count along an image `width` points wide.
+// A window of kh x kw points of c channels. In memory points are `point` apart and rows `row`; positions are
+// `apart` and `width`.
 struct MaxWindow {
   int64_t kh, kw, width, c, point, row;
+  int64_t apart = 1;
 };
 
 // y (c) = maxima over the window whose first point is x, and index (c) = their positions, of which the first
@@ -51,7 +52,7 @@ NNX_INLINE void max_window(const MaxWindow& window, const T* x, int64_t first, T
         const Vec<T> v = load_some(x + i * window.row + j * window.point + c, lanes);
         const IntVec<T> wins = ~(v <= best) & (best == best);
         best = wins ? v : best;
-        where = wins ? every_lane<T>(first + i * window.width + j) : where;
+        where = wins ? every_lane<T>(first + i * window.width + j * window.apart) : where;
       }
     }
     store_some(y + c, best, lanes);
@@ -68,12 +69,13 @@ NNX_INLINE void max_run(const MaxWindow& window, int64_t step, int64_t count, co
   }
 }
 
-// `count` windows `step` points apart, to points of y `y_step` apart; the usual sizes with their loops
-// unrolled.
+// `count` windows `step` points apart, of neighbouring points, to points of y `y_step` apart; the usual sizes
+// with their loops unrolled.
 template <class T>
 NNX_INLINE void max_row(const MaxWindow& window, int64_t step, int64_t count, const T* x, int64_t first, T* y,
                         int32_t* index, int64_t y_step) {
   MaxWindow fixed = window;
+  fixed.apart = 1;
   if (window.kh == 2 && window.kw == 2) {
     fixed.kh = fixed.kw = 2;
     return max_run(fixed, step, count, x, first, y, index, y_step);
@@ -82,7 +84,7 @@ NNX_INLINE void max_row(const MaxWindow& window, int64_t step, int64_t count, co
     fixed.kh = fixed.kw = 3;
     return max_run(fixed, step, count, x, first, y, index, y_step);
   }
-  max_run(window, step, count, x, first, y, index, y_step);
+  max_run(fixed, step, count, x, first, y, index, y_step);
 }
 
 }  // namespace nnx::cpu::NNX_ISA

@@ -1,5 +1,6 @@
 #include "cpu/columns.h"
 #include "cpu/fill.h"
+#include "cpu/group_norm_backward.h"
 #include "cpu/local_response_norm.h"
 #include "cpu/parallel.h"
 #include "cpu/put.h"
@@ -189,6 +190,9 @@ void fill(kernels::NormKernels<T>& table) {
   table.batch_norm_train = batch_norm_train<T>;
   table.batch_norm_infer = batch_norm_infer<T>;
   table.batch_norm_backward = batch_norm_backward<T>;
+  table.group_norm_workspace = group_norm_workspace;
+  table.group_norm = group_norm<T>;
+  table.group_norm_backward = group_norm_backward<T>;
   table.local_response_norm = local_response_norm<T>;
   table.local_response_norm_backward = local_response_norm_backward<T>;
 }

@@ -1,27 +1,12 @@
 #include "cpu/columns.h"
 #include "cpu/fill.h"
 #include "cpu/max_window.h"
-#include "cpu/parallel.h"
-#include "cpu/put.h"
+#include "cpu/pool_windows.h"
+#include "cpu/upsample.h"
 
 namespace nnx::cpu::NNX_ISA {
 
 constexpr int64_t kGrain = 16384;  // input elements read
-
-// The points of the image under one output point: [top, bottom) x [left, right).
-struct Window {
-  int64_t top, bottom, left, right;
-  int64_t points() const { return max_of(bottom - top, 0) * max_of(right - left, 0); }
-};
-
-NNX_INLINE Window window_at(const Pool2dShape& s, int64_t i, int64_t j) {
-  const int64_t top = i * s.stride_h - s.pad_top, left = j * s.stride_w - s.pad_left;
-  return {max_of(top, 0), min_of(top + s.kh, s.h), max_of(left, 0), min_of(left + s.kw, s.w)};
-}
-
-NNX_INLINE int64_t divisor(const Pool2dShape& s, const Window& window, bool count_include_pad) {
-  return count_include_pad ? s.kh * s.kw : max_of(window.points(), 1);
-}
 
 // body(image, row) for every row of the output.
 template <class F>
@@ -37,13 +22,18 @@ static void max_forward(Context& context, const Pool2dShape& s, const T* x, T* y
   for_output_rows(context, s, [&](int64_t n, int64_t i) {
     const T* const image = x + n * s.h * s.w * s.c;
     const int64_t row = (n * s.oh + i) * s.ow;
-    const auto run = [&](int64_t j, int64_t count, const Window& window) {
-      const int64_t first = window.top * s.w + window.left, out = (row + j) * s.c;
-      const MaxWindow points{
-          window.bottom - window.top, window.right - window.left, s.w, s.c, s.c, s.w * s.c};
-      max_row(points, s.stride_w, count, image + first * s.c, first, y + out,
-              index != nullptr ? index + out : nullptr, s.c);
+    const auto run = [&](int64_t j, int64_t count, const PoolWindow& window) {
+      const int64_t first = window.rows.first * s.w + window.columns.first, out = (row + j) * s.c;
+      const MaxWindow points{window.rows.count,  window.columns.count,     s.w * s.dilation_h, s.c,
+                             s.c * s.dilation_w, s.w * s.dilation_h * s.c, s.dilation_w};
+      int32_t* const positions = index != nullptr ? index + out : nullptr;
+      if (s.dilation_w != 1) return max_window(points, image + first * s.c, first, y + out, positions);
+      max_row(points, s.stride_w, count, image + first * s.c, first, y + out, positions, s.c);
     };
+    if (s.dilation_w != 1) {
+      for (int64_t j = 0; j < s.ow; ++j) run(j, 1, window_at(s, i, j));
+      return;
+    }
     // Windows [from, to) lie inside the image's width.
     const int64_t from = min_of(s.ow, ceil_div(s.pad_left, s.stride_w));
     const int64_t space = s.w + s.pad_left - s.kw;
@@ -54,19 +44,9 @@ static void max_forward(Context& context, const Pool2dShape& s, const T* x, T* y
   });
 }
 
-// The windows [begin, end) of one axis that see a point.
-struct Reach {
-  int64_t begin, end;
-};
-
-NNX_INLINE Reach reach(int64_t point, int64_t pad, int64_t kernel, int64_t stride, int64_t out) {
-  const int64_t last = point + pad, first = last - kernel + 1;
-  return {first <= 0 ? 0 : ceil_div(first, stride), min_of(out, last / stride + 1)};
-}
-
 // dx (n, h, w, c) = or += for each point the sum, in order, of term(output point, position in the image,
-// first channel, lanes) over the windows that see it: every element is written once, whatever windows
-// overlap.
+// first channel, lanes) over the windows that reach over it: every element is written once, whatever
+// windows overlap.
 template <class T, class F>
 NNX_INLINE void for_input_points(Context& context, const Pool2dShape& s, Policy policy, T* dx,
                                  const F& term) {
@@ -74,9 +54,9 @@ NNX_INLINE void for_input_points(Context& context, const Pool2dShape& s, Policy 
   for_ranges(context, s.n * s.h, grain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t n = row / s.h, ih = row % s.h;
-      const Reach rows = reach(ih, s.pad_top, s.kh, s.stride_h, s.oh);
+      const Reach rows = reach(ih, s.pad_top, s.kh, s.dilation_h, s.stride_h, s.oh);
       for (int64_t iw = 0; iw < s.w; ++iw) {
-        const Reach columns = reach(iw, s.pad_left, s.kw, s.stride_w, s.ow);
+        const Reach columns = reach(iw, s.pad_left, s.kw, s.dilation_w, s.stride_w, s.ow);
         T* const point = dx + (row * s.w + iw) * s.c;
         for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
           Vec<T> sum{};
@@ -128,8 +108,8 @@ static void halves_backward(Context& context, const Pool2dShape& s, const T* dy,
 template <class T>
 static void max_backward(Context& context, const Pool2dShape& s, const T* dy, const int32_t* index,
                          Policy policy, T* dx) {
-  if (s.kh == 2 && s.kw == 2 && s.stride_h == 2 && s.stride_w == 2 && s.pad_top == 0 && s.pad_left == 0 &&
-      2 * s.oh <= s.h && 2 * s.ow <= s.w) {
+  if (s.kh == 2 && s.kw == 2 && s.stride_h == 2 && s.stride_w == 2 && s.dilation_h == 1 &&
+      s.dilation_w == 1 && s.pad_top == 0 && s.pad_left == 0 && 2 * s.oh <= s.h && 2 * s.ow <= s.w) {
     return halves_backward(context, s, dy, index, policy, dx);
   }
   for_input_points(context, s, policy, dx,
@@ -147,14 +127,15 @@ static void average_forward(Context& context, const Pool2dShape& s, bool count_i
   for_output_rows(context, s, [&](int64_t n, int64_t i) {
     const T* image = x + n * s.h * s.w * s.c;
     for (int64_t j = 0; j < s.ow; ++j) {
-      const Window window = window_at(s, i, j);
-      const T count = static_cast<T>(divisor(s, window, count_include_pad));
+      const PoolWindow window = window_at(s, i, j);
+      const T count = static_cast<T>(divisor(s, i, j, count_include_pad));
+      const T* const first = image + (window.rows.first * s.w + window.columns.first) * s.c;
       T* target = y + ((n * s.oh + i) * s.ow + j) * s.c;
       for_vectors<T>(0, s.c, [&](int64_t c, int64_t lanes) {
         Vec<T> sum{};
-        for (int64_t ih = window.top; ih < window.bottom; ++ih) {
-          for (int64_t iw = window.left; iw < window.right; ++iw) {
-            sum += load_some(image + (ih * s.w + iw) * s.c + c, lanes);
+        for (int64_t r = 0; r < window.rows.count; ++r) {
+          for (int64_t k = 0; k < window.columns.count; ++k) {
+            sum += load_some(first + (r * s.dilation_h * s.w + k * s.dilation_w) * s.c + c, lanes);
           }
         }
         store_some(target + c, sum / count, lanes);
@@ -167,8 +148,12 @@ template <class T>
 static void average_backward(Context& context, const Pool2dShape& s, bool count_include_pad, const T* dy,
                              Policy policy, T* dx) {
   for_input_points(context, s, policy, dx,
-                   [&](int64_t n, int64_t i, int64_t j, int64_t, int64_t, int64_t c, int64_t lanes) {
-                     const T count = static_cast<T>(divisor(s, window_at(s, i, j), count_include_pad));
+                   [&](int64_t n, int64_t i, int64_t j, int64_t ih, int64_t iw, int64_t c, int64_t lanes) {
+                     if (!has_point(i, ih, s.pad_top, s.dilation_h, s.stride_h) ||
+                         !has_point(j, iw, s.pad_left, s.dilation_w, s.stride_w)) {
+                       return Vec<T>{};
+                     }
+                     const T count = static_cast<T>(divisor(s, i, j, count_include_pad));
                      return load_some(dy + ((n * s.oh + i) * s.ow + j) * s.c + c, lanes) / count;
                    });
 }
@@ -207,6 +192,38 @@ static void global_average_backward(Context& context, int64_t n, int64_t pixels,
 }
 
 template <class T>
+static void global_max_forward(Context& context, int64_t n, int64_t pixels, int64_t c, const T* x, T* y,
+                               int32_t* index) {
+  constexpr int64_t kWidth = 64;  // channels
+  const int64_t blocks = ceil_div(c, kWidth);
+  const int64_t grain = max_of(1, kGrain / max_of(pixels * min_of(c, kWidth), 1));
+  for_ranges(context, n * blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t image = item / blocks, first = item % blocks * kWidth, out = image * c + first;
+      const MaxWindow points{1, pixels, pixels, min_of(c - first, kWidth), c, pixels * c};
+      max_window(points, x + image * pixels * c + first, 0, y + out,
+                 index != nullptr ? index + out : nullptr);
+    }
+  });
+}
+
+template <class T>
+static void global_max_backward(Context& context, int64_t n, int64_t pixels, int64_t c, const T* dy,
+                                const int32_t* index, Policy policy, T* dx) {
+  for_ranges(context, n * pixels, max_of(1, kGrain / max_of(c, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t from = row / pixels * c;
+      const IntVec<T> here = every_lane<T>(row % pixels);
+      for_vectors<T>(0, c, [&](int64_t i, int64_t lanes) {
+        const Vec<T> slope = load_some(dy + from + i, lanes);
+        put(dx + row * c + i, load_positions<T>(index + from + i, lanes) == here ? slope : Vec<T>{}, lanes,
+            policy);
+      });
+    }
+  });
+}
+
+template <class T>
 void fill(kernels::Pool2dKernels<T>& table) {
   table.max_forward = max_forward<T>;
   table.max_backward = max_backward<T>;
@@ -214,6 +231,10 @@ void fill(kernels::Pool2dKernels<T>& table) {
   table.average_backward = average_backward<T>;
   table.global_average_forward = global_average_forward<T>;
   table.global_average_backward = global_average_backward<T>;
+  table.global_max_forward = global_max_forward<T>;
+  table.global_max_backward = global_max_backward<T>;
+  table.upsample_forward = upsample_forward<T>;
+  table.upsample_backward = upsample_backward<T>;
 }
 
 template void fill(kernels::Pool2dKernels<float>&);

@@ -1,4 +1,6 @@
-// Batch normalisation (Ioffe and Szegedy 2015) and local response normalisation (Krizhevsky et al. 2012).
+// Batch normalisation (Ioffe and Szegedy 2015), group normalisation (Wu and He 2018), of which layer
+// normalisation (Ba et al. 2016) is the case of one group and one pixel, and local response normalisation
+// (Krizhevsky et al. 2012).
 #pragma once
 
 #include "kernels/optimizer.h"
@@ -13,6 +15,12 @@ struct LocalResponseNormShape {
   int64_t pixels, channels;
   int64_t size;  // odd: channels i - size / 2 .. i + size / 2, cut at the ends
   double alpha, beta, k;
+};
+
+// Statistics are those of the channels / groups channels of a group at all pixels of a sample.
+struct GroupNormShape {
+  int64_t samples, pixels, channels;
+  int64_t groups;  // divides channels
 };
 
 namespace kernels {
@@ -36,6 +44,18 @@ struct NormKernels {
   void (*batch_norm_backward)(Context&, const BatchNormShape&, const T* dy, const T* x, const T* gamma,
                               const T* saved_mean, const T* saved_inverse, Policy policy_x, T* dx,
                               Policy policy_parameters, T* dgamma, T* dbeta);
+
+  // Bytes of Context::workspace that group_norm_backward may use.
+  int64_t (*group_norm_workspace)(const GroupNormShape&);
+  // y (samples, pixels, channels) = gamma (x - mean) / sqrt(biased variance + epsilon) + beta; gamma and beta
+  // (channels), null: ones and zeros. statistics (samples, groups, 2) = mean, 1 / sqrt(variance + epsilon),
+  // may be null.
+  void (*group_norm)(Context&, const GroupNormShape&, const T* x, const T* gamma, const T* beta,
+                     double epsilon, T* y, double* statistics);
+  // Gradients through the statistics; each of dx, dgamma and dbeta (channels) may be null.
+  void (*group_norm_backward)(Context&, const GroupNormShape&, const T* dy, const T* x, const T* gamma,
+                              const double* statistics, Policy policy_x, T* dx, Policy policy_gamma,
+                              T* dgamma, Policy policy_beta, T* dbeta);
 
   // y = x / (k + alpha * sum of x^2 over neighbouring channels)^beta; y may not be x
   void (*local_response_norm)(Context&, const LocalResponseNormShape&, const T* x, T* y);

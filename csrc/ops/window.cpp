@@ -20,7 +20,8 @@ void expect_step(const char* where, const char* name, Pair pair) {
 }
 
 WindowAxis place_axis(const char* where, const char* name, const char* axis, int64_t extent, int64_t kernel,
-                      int64_t stride, int64_t dilation, PaddingKind kind, int64_t begin, int64_t end) {
+                      int64_t stride, int64_t dilation, PaddingKind kind, int64_t begin, int64_t end,
+                      bool ceil_mode) {
   if (kind == PaddingKind::same) {
     const int64_t out = (extent - 1) / stride + 1;
     int64_t reach;  // the extent the windows cover
@@ -28,17 +29,23 @@ WindowAxis place_axis(const char* where, const char* name, const char* axis, int
         __builtin_add_overflow(reach, (out - 1) * stride + 1, &reach)) {
       bad_value(where, name, "a window of fewer than 2^63 points", kernel);
     }
-    return {out, std::max<int64_t>(reach - extent, 0) / 2};
+    const int64_t points = std::max<int64_t>(reach - extent, 0);
+    return {out, points / 2, points - points / 2};
   }
   int64_t span, padded;
-  if (__builtin_mul_overflow(kernel - 1, dilation, &span) ||
-      __builtin_add_overflow(extent, begin + end, &padded) || span >= padded) {
+  const bool overflow = __builtin_mul_overflow(kernel - 1, dilation, &span) ||
+                        __builtin_add_overflow(extent, begin + end, &padded);
+  // With ceil_mode the first window may reach beyond the padding, too.
+  if (overflow || span >= padded + (ceil_mode ? stride - 1 : 0)) {
     bad_value(
         where, name,
         detail::concatenate("a window within the padded ", axis, " ", begin, " + ", extent, " + ", end),
         dilation == 1 ? std::to_string(kernel) : detail::concatenate(kernel, " with dilation ", dilation));
   }
-  return {(padded - 1 - span) / stride + 1, begin};
+  const int64_t room = padded - 1 - span;
+  if (!ceil_mode) return {room / stride + 1, begin, end};
+  const int64_t out = (room + stride - 1) / stride + 1;
+  return {(out - 1) * stride >= extent + begin ? out - 1 : out, begin, end};
 }
 
 }  // namespace
@@ -50,7 +57,7 @@ Padding parse_padding(const char* where, const std::string& text) {
             "'" + text + "'");
 }
 
-WindowOutput place_window(const char* where, const char* name, int64_t h, int64_t w, const Window& window) {
+void expect_window(const char* where, const Window& window) {
   const Padding& padding = window.padding;
   expect_step(where, "strides", window.strides);
   expect_step(where, "dilation", window.dilation);
@@ -59,10 +66,15 @@ WindowOutput place_window(const char* where, const char* name, int64_t h, int64_
       bad_value(where, "padding", "integers of at least 0 and below 2^31", points);
     }
   }
+}
+
+WindowOutput place_window(const char* where, const char* name, int64_t h, int64_t w, const Window& window) {
+  const Padding& padding = window.padding;
+  expect_window(where, window);
   return {place_axis(where, name, "height", h, window.kernel.h, window.strides.h, window.dilation.h,
-                     padding.kind, padding.top, padding.bottom),
+                     padding.kind, padding.top, padding.bottom, window.ceil_mode),
           place_axis(where, name, "width", w, window.kernel.w, window.strides.w, window.dilation.w,
-                     padding.kind, padding.left, padding.right)};
+                     padding.kind, padding.left, padding.right, window.ceil_mode)};
 }
 
 }  // namespace nnx::ops

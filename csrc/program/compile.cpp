@@ -277,10 +277,14 @@ void Compiler<T>::count_flops() {
       forward *= 2.0 * static_cast<double>(input_shape(op).back());
     } else if (op.kind == NodeKind::conv2d) {
       forward *= 2.0 * static_cast<double>(graph_.node(node.inputs[1]).shape.elements(0, 3));
+    } else if (op.kind == NodeKind::conv2d_transpose) {
+      forward = static_cast<double>(input_shape(op).elements()) * 2.0 *
+                static_cast<double>(graph_.node(node.inputs[1]).shape.elements(0, 3));
     }
     if (op.group >= 0) forward *= static_cast<double>(group_of(op).members.size());
     program_.flops_forward_ += forward;
-    const bool engine = op.kind == NodeKind::dense || op.kind == NodeKind::conv2d;
+    const bool engine =
+        op.kind == NodeKind::dense || op.kind == NodeKind::conv2d || op.kind == NodeKind::conv2d_transpose;
     const bool both = engine && value(op.inputs[0]).wants_gradient;
     program_.flops_training_ += forward * (both ? 3.0 : 2.0);
   }

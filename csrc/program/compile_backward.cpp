@@ -87,6 +87,14 @@ void Compiler<T>::emit_backward(const Op& op) {
     case NodeKind::slice:
     case NodeKind::pad:
       return emit_arithmetic_backward(op);
+    case NodeKind::conv2d_transpose:
+      return emit_conv2d_transpose_backward(op);
+    case NodeKind::global_max_pool2d:
+      return emit_global_max_pool2d_backward(op);
+    case NodeKind::upsample2d:
+      return emit_upsample2d_backward(op);
+    case NodeKind::group_norm:
+      return emit_group_norm_backward(op);
     default:
       return emit_elementwise_backward(op);
   }

@@ -24,6 +24,14 @@ void Compiler<T>::emit_forward(Op& op) {
     case NodeKind::slice:
     case NodeKind::pad:
       return emit_arithmetic(op);
+    case NodeKind::conv2d_transpose:
+      return emit_conv2d_transpose(op);
+    case NodeKind::global_max_pool2d:
+      return emit_global_max_pool2d(op);
+    case NodeKind::upsample2d:
+      return emit_upsample2d(op);
+    case NodeKind::group_norm:
+      return emit_group_norm(op);
     default:
       return emit_elementwise(op);
   }

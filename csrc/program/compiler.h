@@ -38,7 +38,8 @@ class Compiler {
     Activation activation;    // fused behind dense and conv2d; the activation itself of NodeKind::activation
     std::vector<int> inputs;  // values
     int output;               // value
-    // What the backward pass finds here: max_pool2d's index; batch_norm's mean and inverse.
+    // What the backward pass finds here: max_pool2d's index; batch_norm's mean and inverse; group_norm's
+    // statistics.
     int saved = -1, saved_second = -1;
     int group = -1;  // of arithmetic: which of groups_
   };
@@ -106,6 +107,17 @@ class Compiler {
   void emit_arithmetic(const Op& op);
   void emit_arithmetic_backward(const Op& op);
   void emit_group_backward(const Op& op);
+
+  // compile_layers.cpp
+  Conv2dShape transposed_shape_of(const Op& op) const;
+  void emit_conv2d_transpose(const Op& op);
+  void emit_conv2d_transpose_backward(const Op& op);
+  void emit_global_max_pool2d(Op& op);
+  void emit_global_max_pool2d_backward(const Op& op);
+  void emit_upsample2d(const Op& op);
+  void emit_upsample2d_backward(const Op& op);
+  void emit_group_norm(Op& op);
+  void emit_group_norm_backward(const Op& op);
 
   // compile_loss.cpp
   void emit_labels();

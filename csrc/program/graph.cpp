@@ -21,12 +21,18 @@ const char* name_of(NodeKind kind) {
       return "dense";
     case NodeKind::conv2d:
       return "conv2d";
+    case NodeKind::conv2d_transpose:
+      return "conv2d_transpose";
     case NodeKind::max_pool2d:
       return "max_pool2d";
     case NodeKind::avg_pool2d:
       return "avg_pool2d";
     case NodeKind::global_avg_pool2d:
       return "global_avg_pool2d";
+    case NodeKind::global_max_pool2d:
+      return "global_max_pool2d";
+    case NodeKind::upsample2d:
+      return "upsample2d";
     case NodeKind::activation:
       return "activation";
     case NodeKind::softmax:
@@ -39,6 +45,8 @@ const char* name_of(NodeKind kind) {
       return "dropout";
     case NodeKind::batch_norm:
       return "batch_norm";
+    case NodeKind::group_norm:
+      return "group_norm";
     case NodeKind::local_response_norm:
       return "local_response_norm";
     case NodeKind::add:
@@ -334,11 +342,15 @@ double Graph::flops(int id) const {
       return elements * 2.0 * static_cast<double>(node(n.inputs[1]).shape[0]);
     case NodeKind::conv2d:
       return elements * 2.0 * static_cast<double>(node(n.inputs[1]).shape.elements(0, 3));
+    case NodeKind::conv2d_transpose:
+      return static_cast<double>(node(n.inputs[0]).elements()) * 2.0 *
+             static_cast<double>(node(n.inputs[1]).shape.elements(0, 3));
     case NodeKind::max_pool2d:
     case NodeKind::avg_pool2d:
       return elements * static_cast<double>(n.pool2d.pool_size.h * n.pool2d.pool_size.w);
     case NodeKind::global_avg_pool2d:
     case NodeKind::sum:
+    case NodeKind::global_max_pool2d:
       return static_cast<double>(node(n.inputs[0]).elements());
     default:
       return elements;

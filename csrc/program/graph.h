@@ -17,15 +17,19 @@ enum class NodeKind {
   parameter,
   dense,
   conv2d,
+  conv2d_transpose,
   max_pool2d,
   avg_pool2d,
   global_avg_pool2d,
+  global_max_pool2d,
+  upsample2d,
   activation,
   softmax,
   log_softmax,
   log,
   dropout,
   batch_norm,
+  group_norm,
   local_response_norm,
   add,
   multiply,
@@ -52,12 +56,16 @@ struct Node {
   // Attributes; each kind reads its own.
   Activation activation;
   ops::Conv2dOptions conv2d;
+  ops::Conv2dTransposeOptions transposed;
   ops::Pool2dOptions pool2d;
   bool count_include_pad = false;
+  ops::Pair size;                        // upsample2d
+  bool bilinear = false;                 // upsample2d
   double factor = 1.0;                   // scale, sum; the value of constant, and of what pad puts around
   double rate = 0.0;                     // dropout
   uint32_t layer = 0;                    // dropout
-  double momentum = 0.0, epsilon = 0.0;  // batch_norm
+  double momentum = 0.0, epsilon = 0.0;  // batch_norm, group_norm
+  GroupNormShape groups{};               // group_norm and layer_norm, of one sample
   LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
   int64_t axis = 0;                      // concat: per-sample axis
   Operation operation{};                 // arithmetic
@@ -80,6 +88,13 @@ class Graph {
   int avg_pool2d(int x, const ops::Pool2dOptions& options, bool count_include_pad);
   int global_avg_pool2d(int x);
   int activation(int x, Activation activation);
+  // graph_layers.cpp
+  int conv2d_transpose(int x, int w, int b, const ops::Conv2dTransposeOptions& options);
+  int global_max_pool2d(int x);
+  int upsample2d(int x, ops::Pair size, bool bilinear);
+  // gamma and beta: parameters or -1
+  int group_norm(int x, int gamma, int beta, int64_t groups, double epsilon);
+  int layer_norm(int x, int gamma, int beta, int64_t axes, double epsilon);
   int softmax(int x);
   int log_softmax(int x);
   int log(int x);
@@ -110,6 +125,8 @@ class Graph {
   double flops(int id) const;
 
  private:
+  int append_norm(const char* where, int x, int gamma, int beta, int64_t axes, const GroupNormShape& shape,
+                  double epsilon);
   int append(NodeKind kind, const Shape& shape, std::vector<int> inputs);
   // The shape of a value node, with a batch of one in front.
   Shape batched(const char* where, int id) const;

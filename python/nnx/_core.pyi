@@ -78,11 +78,41 @@ def conv2d_backward(
     groups: int = 1,
     need_dx: bool = True,
 ) -> tuple[_X | None, _X, _X]: ...
+def conv2d_transpose(
+    x: _X,
+    w: _Operand,
+    b: _Operand = None,
+    strides: _Pair = 1,
+    padding: _Padding = "valid",
+    output_padding: _Pair | None = None,
+    dilation: _Pair = 1,
+    activation: _Activation = None,
+) -> _X: ...
+def conv2d_transpose_backward(
+    dy: _X,
+    x: _X,
+    w: _Operand,
+    strides: _Pair = 1,
+    padding: _Padding = "valid",
+    output_padding: _Pair | None = None,
+    dilation: _Pair = 1,
+    need_dx: bool = True,
+) -> tuple[_X | None, _X, _X]: ...
 def pool2d_output_shape(
-    x_shape: Sequence[int], pool_size: _Pair = 2, strides: _Pair | None = None, padding: _Padding = "valid"
+    x_shape: Sequence[int],
+    pool_size: _Pair = 2,
+    strides: _Pair | None = None,
+    padding: _Padding = "valid",
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
 ) -> tuple[int, ...]: ...
 def max_pool2d(
-    x: _X, pool_size: _Pair = 2, strides: _Pair | None = None, padding: _Padding = "valid"
+    x: _X,
+    pool_size: _Pair = 2,
+    strides: _Pair | None = None,
+    padding: _Padding = "valid",
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
 ) -> tuple[_X, _X]: ...
 def max_pool2d_backward(
     dy: _X,
@@ -91,6 +121,8 @@ def max_pool2d_backward(
     pool_size: _Pair = 2,
     strides: _Pair | None = None,
     padding: _Padding = "valid",
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
 ) -> _X: ...
 def avg_pool2d(
     x: _X,
@@ -98,6 +130,8 @@ def avg_pool2d(
     strides: _Pair | None = None,
     padding: _Padding = "valid",
     count_include_pad: bool = False,
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
 ) -> _X: ...
 def avg_pool2d_backward(
     dy: _X,
@@ -106,9 +140,15 @@ def avg_pool2d_backward(
     strides: _Pair | None = None,
     padding: _Padding = "valid",
     count_include_pad: bool = False,
+    dilation: _Pair = 1,
+    ceil_mode: bool = False,
 ) -> _X: ...
 def global_avg_pool2d(x: _X) -> _X: ...
 def global_avg_pool2d_backward(dy: _X, x_shape: Sequence[int]) -> _X: ...
+def global_max_pool2d(x: _X) -> _X: ...
+def global_max_pool2d_backward(dy: _X, x: _X) -> _X: ...
+def upsample2d(x: _X, size: _Pair = 2, interpolation: str = "nearest") -> _X: ...
+def upsample2d_backward(dy: _X, size: _Pair = 2, interpolation: str = "nearest") -> _X: ...
 def step(x: _X) -> _X: ...
 def sigmoid(x: _X) -> _X: ...
 def tanh(x: _X) -> _X: ...
@@ -164,6 +204,18 @@ def batch_norm(
 ) -> Any: ...
 def batch_norm_backward(
     dy: _X, x: _X, gamma: _Operand, saved_mean: _X, saved_inverse: _X
+) -> tuple[_X, _X, _X]: ...
+def group_norm(
+    x: _X, groups: int, gamma: _Operand = None, beta: _Operand = None, epsilon: float = 1e-5
+) -> _X: ...
+def group_norm_backward(
+    dy: _X, x: _X, groups: int, gamma: _Operand = None, epsilon: float = 1e-5
+) -> tuple[_X, _X, _X]: ...
+def layer_norm(
+    x: _X, gamma: _Operand = None, beta: _Operand = None, epsilon: float = 1e-5, axes: int = 1
+) -> _X: ...
+def layer_norm_backward(
+    dy: _X, x: _X, gamma: _Operand = None, epsilon: float = 1e-5, axes: int = 1
 ) -> tuple[_X, _X, _X]: ...
 def local_response_norm(
     x: _X, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
@@ -340,8 +392,24 @@ class Graph:
         activation: str = "identity",
         alpha: float = 0.0,
     ) -> int: ...
+    def conv2d_transpose(
+        self,
+        x: int,
+        w: int,
+        b: int,
+        strides: _Pair = 1,
+        padding: _Padding = "valid",
+        output_padding: _Pair | None = None,
+        dilation: _Pair = 1,
+    ) -> int: ...
     def max_pool2d(
-        self, x: int, pool_size: _Pair = 2, strides: _Pair | None = None, padding: _Padding = "valid"
+        self,
+        x: int,
+        pool_size: _Pair = 2,
+        strides: _Pair | None = None,
+        padding: _Padding = "valid",
+        dilation: _Pair = 1,
+        ceil_mode: bool = False,
     ) -> int: ...
     def avg_pool2d(
         self,
@@ -350,8 +418,14 @@ class Graph:
         strides: _Pair | None = None,
         padding: _Padding = "valid",
         count_include_pad: bool = False,
+        dilation: _Pair = 1,
+        ceil_mode: bool = False,
     ) -> int: ...
     def global_avg_pool2d(self, x: int) -> int: ...
+    def global_max_pool2d(self, x: int) -> int: ...
+    def upsample2d(self, x: int, size: _Pair = 2, interpolation: str = "nearest") -> int: ...
+    def group_norm(self, x: int, gamma: int, beta: int, groups: int, epsilon: float) -> int: ...
+    def layer_norm(self, x: int, gamma: int, beta: int, axes: int, epsilon: float) -> int: ...
     def activation(self, x: int, kind: str, alpha: float = 0.0) -> int: ...
     def softmax(self, x: int) -> int: ...
     def log_softmax(self, x: int) -> int: ...

@@ -13,6 +13,7 @@ Operand: TypeAlias = Any
 Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = int | tuple[int, int]
 Padding: TypeAlias = str | int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
+Interpolation: TypeAlias = Literal["nearest", "bilinear"]
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 ClassWeight: TypeAlias = dict[int, float] | npt.ArrayLike | None
 DTypeName: TypeAlias = Literal["float32", "float64"]

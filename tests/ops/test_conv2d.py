@@ -243,6 +243,99 @@ def test_non_contiguous_arguments(rng):
         np.testing.assert_array_equal(got, want)
 
 
+def transposed(n, h, w, c, kh, kw, o, **options):
+    return (n, h, w, c), (kh, kw, o, c), options
+
+
+TRANSPOSED = {
+    "one of everything": transposed(1, 1, 1, 1, 1, 1, 1),
+    "plain": transposed(2, 5, 4, 3, 3, 3, 6),
+    "doubling": transposed(2, 7, 7, 16, 4, 4, 8, strides=2, padding="same"),
+    "doubling by 3x3": transposed(2, 6, 5, 9, 3, 3, 17, strides=2, padding="same"),
+    "doubling by 2x2": transposed(3, 5, 6, 12, 2, 2, 20, strides=2),
+    "window smaller than the stride": transposed(2, 4, 5, 5, 1, 2, 7, strides=(2, 3)),
+    "window smaller than the stride, same": transposed(2, 4, 5, 5, 1, 2, 7, strides=(2, 3), padding="same"),
+    "output padding": transposed(2, 4, 3, 4, 3, 2, 5, strides=(2, 3), output_padding=(1, 2)),
+    "output padding, same": transposed(1, 4, 5, 6, 5, 3, 8, strides=2, padding="same", output_padding=1),
+    "output padding of 0, same": transposed(1, 4, 5, 6, 4, 3, 8, strides=3, padding="same", output_padding=0),
+    "padded": transposed(2, 6, 6, 5, 4, 4, 9, strides=2, padding=1),
+    "padded unevenly": transposed(
+        2, 5, 6, 4, 3, 4, 7, strides=(1, 2), padding=((0, 2), (3, 1)), output_padding=0
+    ),
+    "padded, output padding": transposed(2, 5, 4, 3, 3, 3, 6, strides=2, padding=1, output_padding=1),
+    "dilated": transposed(2, 5, 6, 4, 3, 2, 10, dilation=(2, 3)),
+    "dilated, same": transposed(1, 6, 5, 7, 3, 3, 6, padding="same", dilation=2),
+    "dilated and strided": transposed(1, 4, 4, 3, 3, 3, 5, strides=2, padding="same", dilation=2),
+    "1x1": transposed(2, 7, 5, 33, 1, 1, 17),
+    "one channel out": transposed(2, 9, 9, 32, 3, 3, 1, padding="same"),
+    "one channel in": transposed(2, 9, 9, 1, 3, 3, 32, padding="same"),
+    "tiles": transposed(3, 13, 14, 32, 3, 3, 24, padding="same"),
+    "wide tiles": transposed(6, 9, 12, 20, 5, 5, 24, padding="same"),
+    "many channels": transposed(1, 4, 4, 300, 3, 3, 70, strides=2, padding="same"),
+    "empty batch": transposed(0, 4, 4, 3, 3, 3, 5, strides=2),
+}
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed(run, rng, name, dtype, fill):
+    x_shape, w_shape, options = TRANSPOSED[name]
+    x, w, b = (draw(rng, s, dtype, fill) for s in (x_shape, w_shape, w_shape[2:3]))
+    y = reference.conv2d_transpose(x, w, b, **options)
+    dy = draw(rng, y.shape, dtype, fill)
+    got = run.conv2d_transpose(x, w, b, **options), *run.conv2d_transpose_backward(dy, x, w, **options)
+    want = y, *reference.conv2d_transpose_backward(dy, x, w, **options)
+    ax, aw, ab, ady = np.abs(x), np.abs(w), np.abs(b), np.abs(dy)
+    magnitude = (
+        reference.conv2d_transpose(ax, aw, ab, **options),
+        *reference.conv2d_transpose_backward(ady, ax, aw, **options),
+    )
+    for part, *values in zip(("y", "dx", "dw", "db"), got, want, magnitude, strict=True):
+        check_sums(*values[:2], fill, f"{part} of {name}", values[2])
+        assert values[0].dtype == x.dtype
+
+
+def test_sizes_of_transposed():
+    """Keras's rules for "valid" and "same", PyTorch's for numbers."""
+    for size, kernel, stride, dilation, padding, extra, want in (
+        (4, 3, 1, 1, "valid", None, 6), (4, 3, 2, 1, "valid", None, 9), (4, 1, 2, 1, "valid", None, 8),
+        (4, 3, 2, 1, "valid", 0, 9), (4, 3, 2, 1, "valid", 1, 10), (4, 1, 3, 1, "valid", 0, 10),
+        (4, 3, 1, 2, "valid", None, 8), (4, 3, 2, 1, "same", None, 8), (4, 4, 3, 1, "same", None, 12),
+        (4, 3, 2, 1, "same", 0, 7), (4, 4, 2, 1, "same", 1, 7), (4, 3, 2, 1, 1, None, 7), (4, 3, 2, 1, 1, 1, 8),
+        (5, 4, 2, 1, (1, 1), None, 10),
+    ):  # fmt: skip
+        x, w = zeros(1, size, size, 1), zeros(kernel, kernel, 2, 1)
+        y = nnx.ops.conv2d_transpose(x, w, None, stride, padding, extra, dilation)
+        assert y.shape == (1, want, want, 2), (size, kernel, stride, dilation, padding, extra)
+
+
+def test_transposed_is_the_gradient_of_a_convolution(run, rng):
+    for size, kernel, stride in ((8, 3, 2), (9, 4, 2), (12, 3, 1), (9, 5, 3)):
+        x, w = draw(rng, (2, size, size, 4)), draw(rng, (kernel, kernel, 4, 6))
+        dy = draw(rng, (2, -(-size // stride), -(-size // stride), 6))
+        dx = run.conv2d_backward(dy, x, w, stride, "same")[0]
+        got = run.conv2d_transpose(dy, w, None, stride, "same")
+        np.testing.assert_array_equal(got[:, :size, :size] if size % stride == 0 else dx, dx)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"])
+def test_transposed_with_activation(run, rng, activation):
+    x, w, b = draw(rng, (2, 4, 5, 6)), draw(rng, (3, 3, 7, 6)) / 8, draw(rng, 7)
+    y = run.conv2d_transpose(x, w, b, 2, "same")
+    got = run.conv2d_transpose(x, w, b, 2, "same", activation=activation)
+    np.testing.assert_array_equal(got, getattr(run, activation)(y))
+    np.testing.assert_array_equal(
+        run.conv2d_transpose(x, w, None, 2, activation=activation),
+        getattr(run, activation)(run.conv2d_transpose(x, w, None, 2)),
+    )
+
+
+def test_gradient_of_the_input_of_transposed_is_optional(run, rng):
+    x, w, dy = draw(rng, (2, 4, 3, 3)), draw(rng, (3, 3, 5, 3)), draw(rng, (2, 6, 5, 5))
+    assert run.conv2d_transpose_backward(dy, x, w, need_dx=False)[0] is None
+
+
 def zeros(*shape, dtype="float32"):
     return np.zeros(shape, dtype)
 
@@ -254,7 +347,30 @@ def conv(x=X, w=W, *args, **options):
     return lambda: nnx.ops.conv2d(x, w, *args, **options)
 
 
+V = zeros(3, 3, 8, 4)
+
+
+def transpose(x=X, w=V, *args, **options):
+    return lambda: nnx.ops.conv2d_transpose(x, w, *args, **options)
+
+
 BAD = {
+    "transposed x rank": (transpose(zeros(6, 5, 4)), ValueError, "x", r"\(N, H, W, C\)", r"\(6, 5, 4\)"),
+    "transposed w rank": (transpose(w=zeros(3, 8, 4)), ValueError, "w", r"\(KH, KW, O, C\)", r"\(3, 8, 4\)"),
+    "transposed channels": (transpose(w=zeros(3, 3, 4, 8)), ValueError, "w", r"\(KH, KW, O, 4\)", r"\(3, 3, 4, 8\)"),
+    "transposed b": (transpose(X, V, zeros(4)), ValueError, "b", r"\(8,\)", r"\(4,\)"),
+    "transposed stride": (transpose(strides=0), ValueError, "strides", "1", "0"),
+    "transposed dilation": (transpose(dilation=(1, 0)), ValueError, "dilation", "1", "0"),
+    "transposed padding": (transpose(padding="full"), ValueError, "padding", "valid", "full"),
+    "transposed negative padding": (transpose(padding=-1), ValueError, "padding", "0", "-1"),
+    "transposed away": (transpose(padding=4), ValueError, "padding", "fewer than the 8 points", r"4 \+ 4"),
+    "output padding": (transpose(strides=2, output_padding=2), ValueError, "output_padding", r"below the strides \(2, 2\)", r"\(2, 2\)"),
+    "negative output padding": (transpose(strides=2, output_padding=(0, -1)), ValueError, "output_padding", "0", "-1"),
+    "transposed integers": (transpose(X.astype("int64")), TypeError, "x", "float", "int64"),
+    "transposed mixed": (transpose(w=V.astype("float64")), TypeError, "w", "float32", "float64"),
+    "transposed activation": (transpose(activation="swash"), ValueError, "activation", "relu", "swash"),
+    "transposed dy": (lambda: nnx.ops.conv2d_transpose_backward(zeros(2, 4, 4, 8), X, V), ValueError, "dy", r"\(2, 8, 7, 8\)", r"\(2, 4, 4, 8\)"),
+    "transposed, too large": (transpose(zeros(1, 40000, 1, 4), strides=(1000, 1000)), ValueError, "padding", "2\\^30", ""),
     "x rank": (conv(zeros(6, 5, 4)), ValueError, "x", r"\(N, H, W, C\)", r"\(6, 5, 4\)"),
     "w rank": (conv(w=zeros(3, 3, 8)), ValueError, "w", r"\(KH, KW, C", r"\(3, 3, 8\)"),
     "channels": (conv(w=zeros(3, 3, 3, 8)), ValueError, "w", "4", r"\(3, 3, 3, 8\)"),

@@ -18,8 +18,8 @@ _T = TypeVar("_T")
 
 
 def snake_case(name: str) -> str:
-    """Conv2D -> conv2d, MaxPool2D -> max_pool2d, LeakyReLU -> leaky_relu."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", name).lower()
+    """Conv2D -> conv2d, MaxPool2D -> max_pool2d, LeakyReLU -> leaky_relu, Conv2DTranspose -> conv2d_transpose."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=\dD)(?=[A-Z])", "_", name).lower()
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ from nnx.ops.compositions import (
     softplus,
     softsign,
 )
-from nnx.ops.conv2d import conv2d, conv2d_backward
+from nnx.ops.conv2d import conv2d, conv2d_backward, conv2d_transpose, conv2d_transpose_backward
 from nnx.ops.dense import dense, dense_backward
 from nnx.ops.dropout import dropout, dropout_mask
 from nnx.ops.elementwise import concat, normalize, reshape
@@ -90,7 +90,16 @@ from nnx.ops.loss import (
     softmax_cross_entropy,
     softmax_cross_entropy_backward,
 )
-from nnx.ops.norm import batch_norm, batch_norm_backward, local_response_norm, local_response_norm_backward
+from nnx.ops.norm import (
+    batch_norm,
+    batch_norm_backward,
+    group_norm,
+    group_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+    local_response_norm,
+    local_response_norm_backward,
+)
 from nnx.ops.optimizer import (
     adagrad_update,
     adam_update,
@@ -106,8 +115,12 @@ from nnx.ops.pool2d import (
     avg_pool2d_backward,
     global_avg_pool2d,
     global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
+    upsample2d,
+    upsample2d_backward,
 )
 from nnx.ops.softmax import log_softmax, log_softmax_backward, softmax, softmax_backward
 
@@ -128,6 +141,8 @@ __all__ = [
     "concat",
     "conv2d",
     "conv2d_backward",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "dense",
     "dense_backward",
     "divide",
@@ -145,12 +160,18 @@ __all__ = [
     "gelu_tanh",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
+    "group_norm",
+    "group_norm_backward",
     "half_sum_squared_error",
     "half_sum_squared_error_backward",
     "hard_sigmoid",
     "hard_silu",
     "huber",
     "huber_backward",
+    "layer_norm",
+    "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "lion_update",
@@ -209,6 +230,8 @@ __all__ = [
     "sum_backward",
     "tanh",
     "tanh_backward",
+    "upsample2d",
+    "upsample2d_backward",
 ]
 
 add_own(globals()[name] for name in __all__)  # layers may be told to apply them

@@ -85,3 +85,82 @@ def conv2d_backward(
         ValueError: where shapes do not fit, or a number is out of range.
     """
     return _core.conv2d_backward(dy, x, w, strides, padding, dilation, groups, need_dx)
+
+
+def conv2d_transpose(
+    x: Array,
+    w: Operand,
+    b: Operand = None,
+    strides: Pair = 1,
+    padding: Padding = "valid",
+    output_padding: Pair | None = None,
+    dilation: Pair = 1,
+    activation: str | None = None,
+) -> Array:
+    """activation(y + b), y the gradient by its input of a `conv2d` whose output's gradient is x.
+
+    Each point of x adds x[n,i,j,c] w[p,q,o,c] to y[n, i*s + p*d - top, j*s + q*d - left, o]. It is computed by the
+    kernels of `conv2d_backward`, and its gradients by those of `conv2d`.
+
+    Args:
+        x: (N, H, W, C).
+        w: (KH, KW, O, C): the filters of the convolution from O channels to C.
+        b: (O,), or None for no bias.
+        strides: an int or (down, across): how far the points of x lie apart in y.
+        padding: what is cut off around: "valid", "same", an int, (ph, pw), or ((top, bottom), (left, right)).
+        output_padding: points added behind, an int or (down, across), >= 0 and below the strides. None: 0, but for
+            "valid" and "same", see below.
+        dilation: distance between the window's points, an int or (down, across).
+        activation: as for `dense`.
+
+    Returns:
+        (N, OH, OW, O). With K = dilation * (KH - 1) + 1, as in Keras: "valid": OH = (H - 1) * stride + K +
+        output_padding, None: H * stride + max(K - stride, 0); "same": (H - 1) * stride + K % 2 + output_padding,
+        None: H * stride, the odd point cut off at the end. Otherwise, as in PyTorch: (H - 1) * stride + K - top -
+        bottom + output_padding.
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit, or a number is out of range.
+    """
+    if isinstance(x, Symbol):
+        kind, alpha = fused(activation)
+        graph = x.trace.graph
+        weight, bias = x.parameter(w, "w"), x.parameter(b, "b")
+        node = graph.conv2d_transpose(x.node, weight, bias, strides, padding, output_padding, dilation)
+        if kind != "identity":
+            node = graph.activation(node, kind, alpha)
+        return x.derive(node, kind)
+    return _core.conv2d_transpose(x, w, b, strides, padding, output_padding, dilation, activation)
+
+
+def conv2d_transpose_backward(
+    dy: Concrete,
+    x: Concrete,
+    w: Operand,
+    strides: Pair = 1,
+    padding: Padding = "valid",
+    output_padding: Pair | None = None,
+    dilation: Pair = 1,
+    need_dx: bool = True,
+) -> tuple[Concrete | None, Concrete, Concrete]:
+    """Gradients of `conv2d_transpose` without activation.
+
+    Args:
+        dy: (N, OH, OW, O).
+        x: (N, H, W, C).
+        w: (KH, KW, O, C).
+        strides: as given to `conv2d_transpose`, like `padding`, `output_padding` and `dilation`.
+        padding: see `strides`.
+        output_padding: see `strides`.
+        dilation: see `strides`.
+        need_dx: False leaves dx out (None).
+
+    Returns:
+        dx (N, H, W, C), dw (KH, KW, O, C), db (O,).
+
+    Raises:
+        TypeError: where a dtype is not float32 or float64, or dtypes are mixed.
+        ValueError: where shapes do not fit, or a number is out of range.
+    """
+    return _core.conv2d_transpose_backward(dy, x, w, strides, padding, output_padding, dilation, need_dx)

@@ -16,6 +16,7 @@ FLOORS = (
     "graph initializers schedules cuda plots data",
     "ops optimizers regularizers",
     "layers losses metrics datasets",
+    "augment",
     "training",
     "callbacks",
     "saving summary",

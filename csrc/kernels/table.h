@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/activation.h"
+#include "kernels/augment.h"
 #include "kernels/conv2d.h"
 #include "kernels/dense.h"
 #include "kernels/dropout.h"
@@ -28,6 +29,7 @@ struct Table {
   SoftmaxKernels<T> softmax;
   LossKernels<T> loss;
   DropoutKernels<T> dropout;
+  AugmentKernels<T> augment;
   NormKernels<T> norm;
   OptimizerKernels<T> optimizer;
   ElementwiseKernels<T> elementwise;

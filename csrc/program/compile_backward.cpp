@@ -86,6 +86,11 @@ void Compiler<T>::emit_backward(const Op& op) {
     case NodeKind::batch_norm:
     case NodeKind::local_response_norm:
       return emit_norm_backward(op);
+    case NodeKind::channel_dropout:
+    case NodeKind::noise:
+    case NodeKind::warp:
+    case NodeKind::contrast:
+      return emit_augment_backward(op);
     default:
       return emit_elementwise_backward(op);
   }

@@ -19,6 +19,11 @@ void Compiler<T>::emit_forward(Op& op) {
       return emit_pool2d(op);
     case NodeKind::batch_norm:
       return emit_batch_norm(op);
+    case NodeKind::channel_dropout:
+    case NodeKind::noise:
+    case NodeKind::warp:
+    case NodeKind::contrast:
+      return emit_augment(op);
     default:
       return emit_elementwise(op);
   }

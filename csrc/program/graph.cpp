@@ -36,6 +36,14 @@ const char* name_of(NodeKind kind) {
       return "log";
     case NodeKind::dropout:
       return "dropout";
+    case NodeKind::channel_dropout:
+      return "channel_dropout";
+    case NodeKind::noise:
+      return "noise";
+    case NodeKind::warp:
+      return "warp";
+    case NodeKind::contrast:
+      return "contrast";
     case NodeKind::batch_norm:
       return "batch_norm";
     case NodeKind::local_response_norm:
@@ -164,6 +172,47 @@ int Graph::dropout(int x, double rate, uint32_t layer) {
   const int id = append(NodeKind::dropout, node(x).shape, {x});
   nodes_.back().rate = rate;
   nodes_.back().layer = layer;
+  return id;
+}
+
+int Graph::append_drawn(NodeKind kind, const Shape& shape, int x, uint32_t layer,
+                        std::optional<uint64_t> seed) {
+  const int id = append(kind, shape, {x});
+  nodes_.back().layer = layer;
+  nodes_.back().seed = seed;
+  return id;
+}
+
+int Graph::channel_dropout(int x, double rate, uint32_t layer, std::optional<uint64_t> seed) {
+  ops::expect_rank("spatial_dropout2d", "x", batched("spatial_dropout2d", x), 4, "(N, H, W, C)");
+  ops::expect_rate("spatial_dropout2d", "rate", rate);
+  const int id = append_drawn(NodeKind::channel_dropout, node(x).shape, x, layer, seed);
+  nodes_.back().rate = rate;
+  return id;
+}
+
+int Graph::noise(int x, double stddev, uint32_t layer, std::optional<uint64_t> seed) {
+  batched("gaussian_noise", x);
+  ops::expect_not_negative("gaussian_noise", "stddev", stddev);
+  const int id = append_drawn(NodeKind::noise, node(x).shape, x, layer, seed);
+  nodes_.back().rate = stddev;
+  return id;
+}
+
+int Graph::warp(const char* where, int x, const ops::WarpOptions& options, uint32_t layer,
+                std::optional<uint64_t> seed) {
+  const WarpShape shape = ops::warp_shape(where, batched(where, x), options);
+  const Warp warp = ops::make_warp(where, options);
+  const int id = append_drawn(NodeKind::warp, Shape{shape.oh, shape.ow, shape.c}, x, layer, seed);
+  nodes_.back().warp = warp;
+  return id;
+}
+
+int Graph::contrast(int x, const Contrast& contrast, uint32_t layer, std::optional<uint64_t> seed) {
+  ops::contrast_shape("random_contrast", batched("random_contrast", x));
+  ops::check_contrast("random_contrast", contrast);
+  const int id = append_drawn(NodeKind::contrast, node(x).shape, x, layer, seed);
+  nodes_.back().contrast = contrast;
   return id;
 }
 

@@ -1,10 +1,12 @@
 // What a model's forward pass does, traced once: nodes with shapes, per sample (no batch axis).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/shape.h"
+#include "ops/augment.h"
 #include "ops/conv2d.h"
 #include "ops/norm.h"
 #include "ops/pool2d.h"
@@ -24,6 +26,10 @@ enum class NodeKind {
   log_softmax,
   log,
   dropout,
+  channel_dropout,
+  noise,
+  warp,
+  contrast,
   batch_norm,
   local_response_norm,
   add,
@@ -49,8 +55,11 @@ struct Node {
   ops::Pool2dOptions pool2d;
   bool count_include_pad = false;
   double factor = 1.0;                   // scale
-  double rate = 0.0;                     // dropout
-  uint32_t layer = 0;                    // dropout
+  double rate = 0.0;                     // dropout, channel_dropout; of noise the standard deviation
+  uint32_t layer = 0;                    // what is drawn at random
+  std::optional<uint64_t> seed;          // the same; without one, the program's
+  Warp warp{};                           // keys apart
+  Contrast contrast{};                   // key apart
   double momentum = 0.0, epsilon = 0.0;  // batch_norm
   LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
   int64_t axis = 0;                      // concat: per-sample axis
@@ -75,6 +84,11 @@ class Graph {
   int log_softmax(int x);
   int log(int x);
   int dropout(int x, double rate, uint32_t layer);
+  int channel_dropout(int x, double rate, uint32_t layer, std::optional<uint64_t> seed);
+  int noise(int x, double stddev, uint32_t layer, std::optional<uint64_t> seed);
+  int warp(const char* where, int x, const ops::WarpOptions& options, uint32_t layer,
+           std::optional<uint64_t> seed);
+  int contrast(int x, const Contrast& contrast, uint32_t layer, std::optional<uint64_t> seed);
   int batch_norm(int x, int gamma, int beta, int mean, int variance, double momentum, double epsilon);
   int local_response_norm(int x, int64_t size, double alpha, double beta, double k);
   int add(int a, int b);
@@ -90,6 +104,7 @@ class Graph {
   double flops(int id) const;
 
  private:
+  int append_drawn(NodeKind kind, const Shape& shape, int x, uint32_t layer, std::optional<uint64_t> seed);
   int append(NodeKind kind, const Shape& shape, std::vector<int> inputs);
   // The shape of a value node, with a batch of one in front.
   Shape batched(const char* where, int id) const;

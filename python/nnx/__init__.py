@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nnx import (
+    augment,
     callbacks,
     cuda,
     initializers,
@@ -38,6 +39,7 @@ from nnx.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     GlobalAvgPool2D,
     Layer,
     LeakyReLU,
@@ -49,6 +51,7 @@ from nnx.layers import (
     Sigmoid,
     SiLU,
     Softmax,
+    SpatialDropout2D,
     Step,
     Tanh,
 )
@@ -91,6 +94,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool2D",
     "History",
     "Layer",
@@ -107,9 +111,11 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout2D",
     "Step",
     "Tanh",
     "Tensor",
+    "augment",
     "callbacks",
     "cuda",
     "datasets",

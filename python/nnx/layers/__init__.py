@@ -8,7 +8,7 @@ from nnx.layers.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Sof
 from nnx.layers.base import Layer
 from nnx.layers.conv2d import Conv2D
 from nnx.layers.dense import Dense
-from nnx.layers.dropout import Dropout
+from nnx.layers.dropout import Dropout, GaussianNoise, SpatialDropout2D
 from nnx.layers.merge import Add, Concat
 from nnx.layers.norm import BatchNorm, LocalResponseNorm, Normalize
 from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, MaxPool2D
@@ -25,6 +25,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool2D",
     "Layer",
     "LeakyReLU",
@@ -36,6 +37,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout2D",
     "Step",
     "Tanh",
 ]

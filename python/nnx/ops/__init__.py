@@ -30,9 +30,22 @@ from nnx.ops.activation import (
     tanh,
     tanh_backward,
 )
+from nnx.ops.augment import (
+    center_crop,
+    center_crop_backward,
+    random_contrast,
+    random_contrast_backward,
+    random_crop,
+    random_crop_backward,
+    random_flip,
+    random_rotation,
+    random_rotation_backward,
+    random_translation,
+    random_translation_backward,
+)
 from nnx.ops.conv2d import conv2d, conv2d_backward
 from nnx.ops.dense import dense, dense_backward
-from nnx.ops.dropout import dropout, dropout_mask
+from nnx.ops.dropout import dropout, dropout_mask, gaussian_noise, spatial_dropout2d
 from nnx.ops.elementwise import add, concat, multiply, normalize, reshape
 from nnx.ops.loss import (
     binary_cross_entropy,
@@ -82,6 +95,8 @@ __all__ = [
     "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
+    "center_crop",
+    "center_crop_backward",
     "clip_gradient",
     "concat",
     "conv2d",
@@ -92,6 +107,7 @@ __all__ = [
     "dropout_mask",
     "elu",
     "elu_backward",
+    "gaussian_noise",
     "gelu",
     "gelu_backward",
     "global_avg_pool2d",
@@ -116,6 +132,15 @@ __all__ = [
     "multiply",
     "normalize",
     "penalty",
+    "random_contrast",
+    "random_contrast_backward",
+    "random_crop",
+    "random_crop_backward",
+    "random_flip",
+    "random_rotation",
+    "random_rotation_backward",
+    "random_translation",
+    "random_translation_backward",
     "relu",
     "relu_backward",
     "reshape",
@@ -131,6 +156,7 @@ __all__ = [
     "softmax_backward",
     "softmax_cross_entropy",
     "softmax_cross_entropy_backward",
+    "spatial_dropout2d",
     "step",
     "step_backward",
     "tanh",

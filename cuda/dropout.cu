@@ -73,6 +73,30 @@ static void apply(Context& context, int64_t n, const T* x, const DropoutKey& key
   from_words(context, "dropout", n, aligned(x, y), key, drop, policy, y);
 }
 
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    channels_kernel(int64_t n, int64_t points, int64_t c, Words words, Kept kept, T scale, const T* x,
+                    Policy policy, T* y) {
+  begin_kernel();
+  const uint64_t step = words.step_now();
+  const int64_t first = words.row != nullptr ? *words.row * words.row_elements : 0;
+  for (int64_t i = thread_of_grid(); i < n * points * c; i += threads_of_grid()) {
+    const Split point = split(i, c), sample = split(point.quotient, points);
+    const int64_t at = first + sample.quotient * c + point.remainder;
+    const PhiloxCounter block =
+        philox_block(static_cast<uint64_t>(at) / 4, words.seed, words.layer, step);
+    put(y + i, kept(block.word[at % 4]) ? x[i] * scale : T(0), policy);
+  }
+}
+
+template <class T>
+static void apply_channels(Context& context, int64_t n, int64_t points, int64_t c, const T* x,
+                           const DropoutKey& key, Policy policy, T* y) {
+  launch(context, "dropout_channels", channels_kernel<T>, dim3(blocks_for(n * points * c, kThreads)),
+         dim3(kThreads), 0, n, points, c, Words{key.seed, key.layer, key.step, key.row, key.row_elements},
+         kept_at(key.rate), static_cast<T>(1.0 / (1.0 - key.rate)), x, policy, y);
+}
+
 struct Mask {
   Kept kept;
   __device__ Pack<uint8_t, 4> operator()(const uint32_t* words, int64_t, int64_t, bool) const {
@@ -117,8 +141,17 @@ __device__ __forceinline__ void sincos_turns(double u, double& sine, double& cos
   if (((quarter + 1) & 2) != 0) cosine = -cosine;
 }
 
-// Elements i and i + 1 are mean + deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
+// Elements i and i + 1 are deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
 // 2 pi w_(i+1) / 2^32.
+__device__ __forceinline__ void normal_pair(const uint32_t* words, double deviation, double& even,
+                                            double& odd) {
+  const double radius = sqrt(log((words[0] + 1.0) * 0x1p-32) * -2) * deviation;
+  double sine, cosine;
+  sincos_turns(words[1] * 0x1p-32, sine, cosine);
+  even = radius * cosine;
+  odd = radius * sine;
+}
+
 template <class T>
 struct Normal {
   double mean, deviation;
@@ -126,11 +159,10 @@ struct Normal {
     Pack<T, 4> values;
 #pragma unroll
     for (int k = 0; k < 4; k += 2) {
-      const double radius = sqrt(log((words[k] + 1.0) * 0x1p-32) * -2) * deviation;
-      double sine, cosine;
-      sincos_turns(words[k + 1] * 0x1p-32, sine, cosine);
-      values.at[k] = static_cast<T>(radius * cosine + mean);
-      values.at[k + 1] = static_cast<T>(radius * sine + mean);
+      double even, odd;
+      normal_pair(words + k, deviation, even, odd);
+      values.at[k] = static_cast<T>(even + mean);
+      values.at[k + 1] = static_cast<T>(odd + mean);
     }
     return values;
   }
@@ -141,9 +173,40 @@ static void normal(Context& context, int64_t n, const DropoutKey& key, double me
   from_words(context, "normal", n, aligned(y), key, Normal<T>{mean, deviation}, Policy::assign, y);
 }
 
+// A thread takes a block's four elements: pairs stay together, wherever in the step a part begins.
+template <class T>
+__global__ void __launch_bounds__(kThreads)
+    noise_kernel(int64_t n, Words words, double deviation, const T* x, T* y) {
+  begin_kernel();
+  const uint64_t step = words.step_now();
+  const int64_t first = words.row != nullptr ? *words.row * words.row_elements : 0;
+  const int64_t begin = first / 4, end = (first + n + 3) / 4;
+  for (int64_t block = begin + thread_of_grid(); block < end; block += threads_of_grid()) {
+    const PhiloxCounter word = philox_block(static_cast<uint64_t>(block), words.seed, words.layer, step);
+    double noise[4];
+    normal_pair(word.word, deviation, noise[0], noise[1]);
+    normal_pair(word.word + 2, deviation, noise[2], noise[3]);
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const int64_t i = 4 * block + k - first;
+      if (i >= 0 && i < n) y[i] = static_cast<T>(static_cast<double>(x[i]) + noise[k]);
+    }
+  }
+}
+
+template <class T>
+static void add_normal(Context& context, int64_t n, const T* x, const DropoutKey& key, double deviation,
+                       T* y) {
+  launch(context, "add_normal", noise_kernel<T>, dim3(n > 0 ? blocks_for(n + 3, 4 * kThreads) : 0),
+         dim3(kThreads), 0, n, Words{key.seed, key.layer, key.step, key.row, key.row_elements}, deviation, x,
+         y);
+}
+
 template <class T>
 void fill(kernels::DropoutKernels<T>& table) {
   table.apply = apply<T>;
+  table.apply_channels = apply_channels<T>;
+  table.add_normal = add_normal<T>;
   table.mask = mask;
   table.uniform = uniform<T>;
   table.normal = normal<T>;

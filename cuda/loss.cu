@@ -36,6 +36,7 @@ __device__ __forceinline__ ValueAndSlope<T> loss_of(T y, T t, T delta) {
     const T e = exponential(-magnitude(y));
     return {(y > 0 ? y : y * 0) - y * t + log1p(e), (y < 0 ? e : T(1)) / (e + 1) - t};
   }
+  if constexpr (kind == PointwiseLoss::value) return {y, T(1)};
 }
 
 // Values, gradients and total of four elements at a time.
@@ -91,6 +92,8 @@ static void pointwise(Context& context, PointwiseLoss kind, double delta, int64_
       return run(pointwise_of<PointwiseLoss::binary_cross_entropy, T>);
     case PointwiseLoss::sigmoid_binary_cross_entropy:
       return run(pointwise_of<PointwiseLoss::sigmoid_binary_cross_entropy, T>);
+    case PointwiseLoss::value:
+      return run(pointwise_of<PointwiseLoss::value, T>);
   }
 }
 

@@ -21,6 +21,8 @@ void fill(kernels::LossKernels<T>&);
 template <class T>
 void fill(kernels::DropoutKernels<T>&);
 template <class T>
+void fill(kernels::AugmentKernels<T>&);
+template <class T>
 void fill(kernels::NormKernels<T>&);
 template <class T>
 void fill(kernels::OptimizerKernels<T>&);
@@ -40,6 +42,7 @@ kernels::Table<T> make_table(Precision precision) {
   fill(table.softmax);
   fill(table.loss);
   fill(table.dropout);
+  fill(table.augment);
   fill(table.norm);
   fill(table.optimizer);
   fill(table.elementwise);

@@ -28,7 +28,7 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
 )
 PRODUCTS = "test_cuda_products.py"
 ACCUMULATION, OPTIMIZERS, REGULARIZERS = "test_accumulation.py", "test_optimizers.py", "test_regularizers.py"
-CHAIN = "test_cuda_chain.py"
+CHAIN, AUGMENT = "test_cuda_chain.py", "test_augment.py"
 DIAGNOSTICS = "callbacks/test_diagnostics.py"
 
 CUDA_FAULTS = [
@@ -147,6 +147,22 @@ CUDA_FAULTS = [
     fault("dropout.cu", "static_cast<uint64_t>(first + i) / 4;", "static_cast<uint64_t>(first + i);", "blocks numbered by element"),
     fault("dropout.cu", "if (within == 0) return words;", "return words;", "masks of parts begin with a block", ACCUMULATION),
     fault("dropout.cu", "next.word[(k + within) % 4]", "here.word[(k + within) % 4]", "the next block forgotten", ACCUMULATION),
+    fault("dropout.cu", "first + sample.quotient * c + point.remainder;", "sample.quotient * c + point.remainder;", "every part drops the first part's channels", AUGMENT),
+    fault("dropout.cu", "kept(block.word[at % 4])", "kept(block.word[0])", "four channels by one word"),
+    fault("dropout.cu", "const int64_t i = 4 * block + k - first;", "const int64_t i = 4 * (block - begin) + k;", "noise of parts begins with a block", AUGMENT),
+    # Augmentation
+    fault("augment.cu", "i, j, row, column);", "j, i, row, column);", "rows and columns exchanged"),
+    fault("augment.cu", "corners.point[k] = r < 0 || c < 0 ? -1 : r * s.w + c;", "corners.point[k] = r < 0 && c < 0 ? -1 : r * s.w + c;", "filled in the corners alone"),
+    fault("augment.cu", "(right != 0 ? column.fraction : 1.0 - column.fraction)", "(right != 0 ? 1.0 - column.fraction : column.fraction)", "neighbours' weights exchanged"),
+    fault("augment.cu", "(from < 0 ? static_cast<T>(warp.fill_value)", "(from < 0 ? T(0)", "filled with zeros"),
+    fault("augment.cu", "const int64_t n = item / tiles, begin", "const int64_t n = item / tiles * 0, begin", "one draw for all samples"),
+    fault("augment.cu", "if (policy == Policy::assign) {", "if (true) {", "a gradient written over another", AUGMENT),
+    fault("augment.cu", "if (corners.point[k] >= 0 && corners.weight[k] != 0)\n            image[corners.point[k] * s.c] += corners.weight[k] * *from;",
+          "if (corners.point[k] >= 0 && corners.weight[k] != 0)\n            image[corners.point[k] * s.c] = corners.weight[k] * *from;", "points that are read twice get one gradient"),
+    fault("augment.cu", "static_cast<T>((1.0 - factor) * slopes)", "T(0)", "the mean's part of the gradient dropped"),
+    fault("augment.cu", "return value < floor || value > ceiling ? T(0) : dy[i];", "return dy[i];", "what was clipped passes a gradient on"),
+    fault("augment.cu", "for (int64_t p = threadIdx.x; p < s.points; p += kThreads) sums[0]", "for (int64_t p = threadIdx.x; p < kThreads && p < s.points; p += kThreads) sums[0]",
+          "the mean of the first points"),
     # Optimizers, steps
     fault("optimizer.cu", "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {\n  begin_kernel();\n  if (held_back(rule.guard)) return;",
           "    sgd_kernel(int64_t n, bool whole, T* p, const T* g, T* velocity, SgdRule rule) {", "an update by a loss that is not finite", MODELS),

@@ -40,6 +40,7 @@ def test_the_families():
                 "softmax",
                 "loss",
                 "dropout",
+                "augment",
                 "norm",
                 "optimizer",
                 "elementwise",

@@ -10,6 +10,7 @@ void init_layers(pybind11::module_& m);  // dense, conv2d
 void init_pool2d(pybind11::module_& m);
 void init_activation(pybind11::module_& m);  // and softmax
 void init_norm(pybind11::module_& m);
+void init_augment(pybind11::module_& m);
 void init_random(pybind11::module_& m);  // dropout and random numbers
 void init_loss(pybind11::module_& m);
 void init_metrics(pybind11::module_& m);

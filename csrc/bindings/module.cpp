@@ -31,6 +31,7 @@ PYBIND11_MODULE(_core, m) {
   init_activation(m);
   init_norm(m);
   init_random(m);
+  init_augment(m);
   init_loss(m);
   init_metrics(m);
   init_optimizer(m);

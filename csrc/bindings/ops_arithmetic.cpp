@@ -113,6 +113,12 @@ void add_expression(py::module_& m) {
 
 void add_nodes(py::module_& m) {
   py::class_<Graph, std::shared_ptr<Graph>>(m.attr("Graph"))
+      .def(
+          "target",
+          [](Graph& graph, const ShapeArgument& shape) {
+            return graph.target(read_shape("target", "shape", shape.object));
+          },
+          py::arg("shape"), "What a loss compares an output with.")
       .def("constant", &Graph::constant, py::arg("value"), "A number, for arithmetic.")
       .def(
           "arithmetic",

@@ -21,6 +21,22 @@ ArrayResult dropout(const ArrayArgument& x, double rate, const IntegerArgument& 
   return call.result(without_gil([&] { return ops::dropout(tx, key); }));
 }
 
+ArrayResult spatial_dropout2d(const ArrayArgument& x, double rate, const IntegerArgument& seed, int64_t layer,
+                              const IntegerArgument& step) {
+  Call call("spatial_dropout2d");
+  const Tensor tx = call.array("x", x);
+  const DropoutKey key = read_key(call.where(), seed, layer, step, rate);
+  return call.result(without_gil([&] { return ops::spatial_dropout2d(tx, key); }));
+}
+
+ArrayResult gaussian_noise(const ArrayArgument& x, double stddev, const IntegerArgument& seed, int64_t layer,
+                           const IntegerArgument& step) {
+  Call call("gaussian_noise");
+  const Tensor tx = call.array("x", x);
+  const DropoutKey key = read_key(call.where(), seed, layer, step);
+  return call.result(without_gil([&] { return ops::gaussian_noise(tx, stddev, key); }));
+}
+
 py::array_t<uint8_t> dropout_mask(const ShapeArgument& shape, double rate, const IntegerArgument& seed,
                                   int64_t layer, const IntegerArgument& step) {
   const Shape extents = read_shape("dropout_mask", "shape", shape.object);
@@ -61,6 +77,11 @@ void init_random(py::module_& m) {
   m.def("dropout", &dropout, py::arg("x"), py::arg("rate"), py::arg("seed"), py::arg("layer") = 0,
         py::arg("step") = 0,
         "x -> x / (1 - rate) where its mask is 1, else 0; the same call on dy is the gradient");
+  m.def("spatial_dropout2d", &spatial_dropout2d, py::arg("x"), py::arg("rate"), py::arg("seed"),
+        py::arg("layer") = 0, py::arg("step") = 0,
+        "x (N, H, W, C) -> the same for whole channels, with a mask (N, C)");
+  m.def("gaussian_noise", &gaussian_noise, py::arg("x"), py::arg("stddev"), py::arg("seed"),
+        py::arg("layer") = 0, py::arg("step") = 0, "x -> x + stddev * normal numbers");
   m.def("dropout_mask", &dropout_mask, py::arg("shape"), py::arg("rate"), py::arg("seed"),
         py::arg("layer") = 0, py::arg("step") = 0,
         "The mask that dropout applies to an array of that shape: 1 = kept");

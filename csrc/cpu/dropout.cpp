@@ -65,6 +65,33 @@ static void apply(Context& context, int64_t n, const T* x, const DropoutKey& key
 }
 
 template <class T>
+static void apply_channels(Context& context, int64_t n, int64_t points, int64_t c, const T* x,
+                           const DropoutKey& key, Policy policy, T* y) {
+  const Threshold threshold = threshold_of(key.rate);
+  const Vec<T> scale = broadcast(static_cast<T>(1.0 / (1.0 - key.rate)));
+  const uint64_t step = key.step.value + (key.step.at != nullptr ? *key.step.at : 0);
+  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
+  for_ranges(context, n, max_of(1, kGrain / max_of(points * c, 1)), [&](int64_t begin, int64_t end) {
+    alignas(64) uint32_t words[kBatchWords + kVectorBytes / 4] = {};
+    for (int64_t sample = begin; sample < end; ++sample) {
+      for (int64_t channel = 0, count = 0; channel < c; channel += count) {
+        const int64_t at = first + sample * c + channel, within = at % 4;
+        philox_batch(static_cast<uint64_t>(at) / 4, key.seed, key.layer, step, words);
+        count = min_of(c - channel, kBatchWords - within);
+        for (int64_t p = 0; p < points; ++p) {
+          const int64_t place = (sample * points + p) * c + channel;
+          for_vectors<T>(0, count, [&](int64_t i, int64_t lanes) {
+            const Vec<T> scaled = load_some(x + place + i, lanes) * scale;
+            put(y + place + i, select<T>(kept<T>(words + within + i, threshold), scaled, Vec<T>{}), lanes,
+                policy);
+          });
+        }
+      }
+    }
+  });
+}
+
+template <class T>
 static void mask(Context& context, int64_t n, const DropoutKey& key, uint8_t* mask) {
   const Threshold threshold = threshold_of(key.rate);
   for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
@@ -109,34 +136,57 @@ NNX_INLINE void sincos_turns(Vec<double> u, Vec<double>& sine, Vec<double>& cosi
   cosine = ((quarter + 1) & 2) != 0 ? -cosine : cosine;
 }
 
-// Elements i and i + 1 are mean + deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
+// body(i, value) for i in [0, count): normal by Box and Muller from the words of (i, i + 1), i even. Elements i
+// and i + 1 are deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
 // 2 pi w_(i+1) / 2^32.
+template <class F>
+NNX_INLINE void for_normals(int64_t count, const uint32_t* words, double deviation, const F& body) {
+  constexpr int kPairs = kLanes<double>;
+  for (int64_t i = 0; i < count; i += 2 * kPairs) {
+    Vec<double> radius, turns;
+    for (int lane = 0; lane < kPairs; ++lane) {
+      radius[lane] = (words[i + 2 * lane] + 1.0) * 0x1p-32;
+      turns[lane] = words[i + 2 * lane + 1] * 0x1p-32;
+    }
+    radius = square_root(log<double>(radius) * -2) * deviation;
+    Vec<double> sine, cosine;
+    sincos_turns(turns, sine, cosine);
+    const Vec<double> even = radius * cosine, odd = radius * sine;
+    for (int lane = 0; lane < kPairs; ++lane) {
+      const int64_t at = i + 2 * lane;
+      if (at < count) body(at, even[lane]);
+      if (at + 1 < count) body(at + 1, odd[lane]);
+    }
+  }
+}
+
 template <class T>
 static void normal(Context& context, int64_t n, const DropoutKey& key, double mean, double deviation, T* y) {
-  constexpr int kPairs = kLanes<double>;
   for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
-    for (int64_t i = 0; i < count; i += 2 * kPairs) {
-      Vec<double> radius, turns;
-      for (int lane = 0; lane < kPairs; ++lane) {
-        radius[lane] = (words[i + 2 * lane] + 1.0) * 0x1p-32;
-        turns[lane] = words[i + 2 * lane + 1] * 0x1p-32;
-      }
-      radius = square_root(log<double>(radius) * -2) * deviation;
-      Vec<double> sine, cosine;
-      sincos_turns(turns, sine, cosine);
-      const Vec<double> even = radius * cosine + mean, odd = radius * sine + mean;
-      for (int lane = 0; lane < kPairs; ++lane) {
-        const int64_t at = i + 2 * lane;
-        if (at < count) y[begin + at] = static_cast<T>(even[lane]);
-        if (at + 1 < count) y[begin + at + 1] = static_cast<T>(odd[lane]);
-      }
-    }
+    for_normals(count, words, deviation,
+                [&](int64_t i, double value) { y[begin + i] = static_cast<T>(value + mean); });
+  });
+}
+
+template <class T>
+static void add_normal(Context& context, int64_t n, const T* x, const DropoutKey& key, double deviation,
+                       T* y) {
+  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
+  for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
+    // Where a part begins with the second of a pair, its first is in the words, too.
+    const int64_t before = (first + begin) % 2;
+    for_normals(count + before, words - before, deviation, [&](int64_t i, double value) {
+      const int64_t at = begin + i - before;
+      if (i >= before) y[at] = static_cast<T>(static_cast<double>(x[at]) + value);
+    });
   });
 }
 
 template <class T>
 void fill(kernels::DropoutKernels<T>& table) {
   table.apply = apply<T>;
+  table.apply_channels = apply_channels<T>;
+  table.add_normal = add_normal<T>;
   table.mask = mask<T>;
   table.uniform = uniform<T>;
   table.normal = normal<T>;

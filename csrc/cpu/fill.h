@@ -21,6 +21,8 @@ void fill(kernels::LossKernels<T>&);
 template <class T>
 void fill(kernels::DropoutKernels<T>&);
 template <class T>
+void fill(kernels::AugmentKernels<T>&);
+template <class T>
 void fill(kernels::NormKernels<T>&);
 template <class T>
 void fill(kernels::OptimizerKernels<T>&);

@@ -43,6 +43,9 @@ NNX_INLINE void value_and_slope(Vec<T> y, Vec<T> t, T delta, Vec<T>& value, Vec<
     const Vec<T> of_small = high ? 1 - t : t;
     value = -(of_small * log_small + (1 - of_small) * log_large);
     slope = ((high ? large : small) - t) / (small * large);
+  } else if constexpr (kind == PointwiseLoss::value) {
+    value = y;
+    slope = one;
   } else {
     const Vec<T> e = exp<T>(-absolute<T>(y));
     value = (y > 0 ? y : y * 0) - y * t + log1p<T>(e);
@@ -110,6 +113,8 @@ static void pointwise(Context& context, PointwiseLoss kind, double delta, int64_
       return run(pointwise_of<PointwiseLoss::binary_cross_entropy, T>);
     case PointwiseLoss::sigmoid_binary_cross_entropy:
       return run(pointwise_of<PointwiseLoss::sigmoid_binary_cross_entropy, T>);
+    case PointwiseLoss::value:
+      return run(pointwise_of<PointwiseLoss::value, T>);
   }
 }
 

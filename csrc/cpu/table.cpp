@@ -14,6 +14,7 @@ void fill(kernels::Table<T>& table) {
   fill(table.softmax);
   fill(table.loss);
   fill(table.dropout);
+  fill(table.augment);
   fill(table.norm);
   fill(table.optimizer);
   fill(table.elementwise);

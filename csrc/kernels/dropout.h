@@ -23,6 +23,12 @@ template <class T>
 struct DropoutKernels {
   // y (n) = or += kept ? x / (1 - rate) : 0. The backward pass is the same call on dy. y may be x.
   void (*apply)(Context&, int64_t n, const T* x, const DropoutKey&, Policy, T* y);
+  // y (n, points, c) = or += the same, but whole channels: element (n, channel) of a mask (n, c) for all
+  // points
+  void (*apply_channels)(Context&, int64_t n, int64_t points, int64_t c, const T* x, const DropoutKey&,
+                         Policy, T* y);
+  // y (n) = x + deviation * (element i of `normal`, of mean 0 and deviation 1); y may be x
+  void (*add_normal)(Context&, int64_t n, const T* x, const DropoutKey&, double deviation, T* y);
   // mask (n) = 1 where kept, else 0
   void (*mask)(Context&, int64_t n, const DropoutKey&, uint8_t* mask);
   // y (n) = uniform in [low, high): low + (high - low) * (word >> 8) * 2^-24, word numbered as for masks

@@ -12,6 +12,7 @@ enum class PointwiseLoss : int32_t {
   half_sum_squared_error,  // (t - y)^2 / 2
   binary_cross_entropy,    // y a probability, clamped to [1e-7, 1 - 1e-7]: -t log y - (1 - t) log(1 - y)
   sigmoid_binary_cross_entropy,  // y a logit: max(y, 0) - y t + log(1 + exp(-|y|))
+  value,                         // y, itself a loss, whatever t is
 };
 
 // What a loss kernel writes; null pointers are skipped.

@@ -8,6 +8,7 @@
 
 #include "kernels/activation.h"
 #include "kernels/arithmetic.h"
+#include "kernels/augment.h"
 #include "kernels/conv2d.h"
 #include "kernels/dense.h"
 #include "kernels/dropout.h"
@@ -29,6 +30,7 @@ struct Table {
   SoftmaxKernels<T> softmax;
   LossKernels<T> loss;
   DropoutKernels<T> dropout;
+  AugmentKernels<T> augment;
   NormKernels<T> norm;
   OptimizerKernels<T> optimizer;
   ElementwiseKernels<T> elementwise;

@@ -23,6 +23,21 @@ Tensor draw(const char* where, const Shape& shape, DType dtype, const F& fill) {
   return y;
 }
 
+// body(kernels, context, x, y) for a new y like x
+template <class F>
+Tensor map(const char* where, const Tensor& x, const F& body) {
+  expect_float(where, "x", x);
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  Device& device = device_of(x.device());
+  dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const auto& kernels = device.table<T>().dropout;
+    run(device, kWork * static_cast<double>(x.elements()), 0,
+        [&](Context& context) { body(kernels, context, static_cast<const T*>(x.data<T>()), y.data<T>()); });
+  });
+  return y;
+}
+
 }  // namespace
 
 DropoutKey dropout_key(const char* where, uint64_t seed, int64_t layer, uint64_t step, double rate) {
@@ -38,17 +53,24 @@ DropoutKey dropout_key(const char* where, uint64_t seed, int64_t layer, uint64_t
 }
 
 Tensor dropout(const Tensor& x, const DropoutKey& key) {
-  expect_float("dropout", "x", x);
-  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
-  Device& device = device_of(x.device());
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const auto& kernels = device.table<T>().dropout;
-    run(device, kWork * static_cast<double>(x.elements()), 0, [&](Context& context) {
-      kernels.apply(context, x.elements(), x.data<T>(), key, Policy::assign, y.data<T>());
-    });
+  return map("dropout", x, [&](const auto& kernels, Context& context, const auto* from, auto* y) {
+    kernels.apply(context, x.elements(), from, key, Policy::assign, y);
   });
-  return y;
+}
+
+Tensor spatial_dropout2d(const Tensor& x, const DropoutKey& key) {
+  expect_rank("spatial_dropout2d", "x", x.shape(), 4, "(N, H, W, C)");
+  return map("spatial_dropout2d", x, [&](const auto& kernels, Context& context, const auto* from, auto* y) {
+    const Shape& s = x.shape();
+    kernels.apply_channels(context, s[0], s[1] * s[2], s[3], from, key, Policy::assign, y);
+  });
+}
+
+Tensor gaussian_noise(const Tensor& x, double stddev, const DropoutKey& key) {
+  expect_not_negative("gaussian_noise", "stddev", stddev);
+  return map("gaussian_noise", x, [&](const auto& kernels, Context& context, const auto* from, auto* y) {
+    kernels.add_normal(context, x.elements(), from, key, stddev, y);
+  });
 }
 
 Tensor dropout_mask(const Shape& shape, const DropoutKey& key) {

@@ -187,6 +187,12 @@ void Compiler<T>::lower_node(int id) {
     case NodeKind::reshape:
       result = inputs[0];
       return;
+    case NodeKind::warp:
+      result = lower_warp(node, inputs[0]);
+      return;
+    case NodeKind::channel_dropout:
+    case NodeKind::noise:
+    case NodeKind::contrast:
     case NodeKind::dropout:
       result = training_ ? append_op(node, node.kind, {}, inputs) : inputs[0];
       return;

@@ -95,6 +95,11 @@ void Compiler<T>::emit_backward(const Op& op) {
       return emit_upsample2d_backward(op);
     case NodeKind::group_norm:
       return emit_group_norm_backward(op);
+    case NodeKind::channel_dropout:
+    case NodeKind::noise:
+    case NodeKind::warp:
+    case NodeKind::contrast:
+      return emit_augment_backward(op);
     default:
       return emit_elementwise_backward(op);
   }

@@ -32,6 +32,11 @@ void Compiler<T>::emit_forward(Op& op) {
       return emit_upsample2d(op);
     case NodeKind::group_norm:
       return emit_group_norm(op);
+    case NodeKind::channel_dropout:
+    case NodeKind::noise:
+    case NodeKind::warp:
+    case NodeKind::contrast:
+      return emit_augment(op);
     default:
       return emit_elementwise(op);
   }

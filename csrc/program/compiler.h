@@ -41,7 +41,8 @@ class Compiler {
     // What the backward pass finds here: max_pool2d's index; batch_norm's mean and inverse; group_norm's
     // statistics.
     int saved = -1, saved_second = -1;
-    int group = -1;  // of arithmetic: which of groups_
+    int group = -1;              // of arithmetic: which of groups_
+    const Node* flip = nullptr;  // warp: the node of flips alone that is done in the same pass
   };
 
   // compile.cpp
@@ -118,6 +119,13 @@ class Compiler {
   void emit_upsample2d_backward(const Op& op);
   void emit_group_norm(Op& op);
   void emit_group_norm_backward(const Op& op);
+  // compile_augment.cpp
+  int lower_warp(const Node& node, int input);
+  RowKey row_key(const Node& node) const;
+  Warp warp_of(const Op& op) const;
+  WarpShape warp_shape_of(const Op& op) const;
+  void emit_augment(const Op& op);
+  void emit_augment_backward(const Op& op);
 
   // compile_loss.cpp
   void emit_labels();
@@ -128,13 +136,14 @@ class Compiler {
 
   DropoutKey dropout_key(const Node& node) const {
     StepState* const state = program_.state_;
-    return {program_.options_.seed,
+    const Shape& shape = node.shape;
+    return {node.seed.value_or(program_.options_.seed),
             node.layer,
             {0, &state->step},
-            node.rate,
+            node.kind == NodeKind::noise ? 0.0 : node.rate,
             // The mask of a part is that of its rows of the whole step.
             program_.options_.accumulate > 1 ? &state->row : nullptr,
-            node.elements()};
+            node.kind == NodeKind::channel_dropout ? shape.back() : node.elements()};
   }
 
   // Where a parameter's gradient goes. buffer: -1 outside the arena.

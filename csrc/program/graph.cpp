@@ -3,7 +3,6 @@
 #include "core/error.h"
 #include "core/size.h"
 #include "ops/activation.h"
-#include "ops/arithmetic.h"
 #include "ops/checks.h"
 #include "ops/dense.h"
 #include "ops/elementwise.h"
@@ -15,6 +14,8 @@ const char* name_of(NodeKind kind) {
   switch (kind) {
     case NodeKind::input:
       return "input";
+    case NodeKind::target:
+      return "target";
     case NodeKind::parameter:
       return "parameter";
     case NodeKind::dense:
@@ -43,6 +44,14 @@ const char* name_of(NodeKind kind) {
       return "log";
     case NodeKind::dropout:
       return "dropout";
+    case NodeKind::channel_dropout:
+      return "channel_dropout";
+    case NodeKind::noise:
+      return "noise";
+    case NodeKind::warp:
+      return "warp";
+    case NodeKind::contrast:
+      return "contrast";
     case NodeKind::batch_norm:
       return "batch_norm";
     case NodeKind::group_norm:
@@ -108,6 +117,11 @@ int Graph::input(const Shape& shape) {
   ops::expect_extents("input", "shape", shape, 0);
   shape.elements();
   return append(NodeKind::input, shape, {});
+}
+
+int Graph::target(const Shape& shape) {
+  ops::expect_size("target", "shape", shape);
+  return append(NodeKind::target, shape, {});
 }
 
 int Graph::parameter(int index, const Shape& shape) {
@@ -186,6 +200,47 @@ int Graph::dropout(int x, double rate, uint32_t layer) {
   return id;
 }
 
+int Graph::append_drawn(NodeKind kind, const Shape& shape, int x, uint32_t layer,
+                        std::optional<uint64_t> seed) {
+  const int id = append(kind, shape, {x});
+  nodes_.back().layer = layer;
+  nodes_.back().seed = seed;
+  return id;
+}
+
+int Graph::channel_dropout(int x, double rate, uint32_t layer, std::optional<uint64_t> seed) {
+  ops::expect_rank("spatial_dropout2d", "x", batched("spatial_dropout2d", x), 4, "(N, H, W, C)");
+  ops::expect_rate("spatial_dropout2d", "rate", rate);
+  const int id = append_drawn(NodeKind::channel_dropout, node(x).shape, x, layer, seed);
+  nodes_.back().rate = rate;
+  return id;
+}
+
+int Graph::noise(int x, double stddev, uint32_t layer, std::optional<uint64_t> seed) {
+  batched("gaussian_noise", x);
+  ops::expect_not_negative("gaussian_noise", "stddev", stddev);
+  const int id = append_drawn(NodeKind::noise, node(x).shape, x, layer, seed);
+  nodes_.back().rate = stddev;
+  return id;
+}
+
+int Graph::warp(const char* where, int x, const ops::WarpOptions& options, uint32_t layer,
+                std::optional<uint64_t> seed) {
+  const WarpShape shape = ops::warp_shape(where, batched(where, x), options);
+  const Warp warp = ops::make_warp(where, options);
+  const int id = append_drawn(NodeKind::warp, Shape{shape.oh, shape.ow, shape.c}, x, layer, seed);
+  nodes_.back().warp = warp;
+  return id;
+}
+
+int Graph::contrast(int x, const Contrast& contrast, uint32_t layer, std::optional<uint64_t> seed) {
+  ops::contrast_shape("random_contrast", batched("random_contrast", x));
+  ops::check_contrast("random_contrast", contrast);
+  const int id = append_drawn(NodeKind::contrast, node(x).shape, x, layer, seed);
+  nodes_.back().contrast = contrast;
+  return id;
+}
+
 int Graph::batch_norm(int x, int gamma, int beta, int mean, int variance, double momentum, double epsilon) {
   const BatchNormShape shape = ops::batch_norm_shape("batch_norm", batched("batch_norm", x));
   ops::check_batch_norm("batch_norm", momentum, epsilon);
@@ -251,86 +306,12 @@ int Graph::normalize(int x, int mean, int deviation) {
   return append(NodeKind::normalize, node(x).shape, {x, mean, deviation});
 }
 
-int Graph::constant(double value) {
-  const int id = append(NodeKind::constant, Shape{}, {});
-  nodes_.back().factor = value;
-  return id;
-}
-
-int Graph::arithmetic(Operation operation, const std::vector<int>& inputs) {
-  const char* const where = ops::name_of(operation);
-  std::vector<Shape> shapes;
-  int64_t rank = -1;
-  for (int input : inputs) {
-    const Node& of = node(input);
-    shapes.push_back(of.shape);
-    if (of.kind == NodeKind::parameter || of.kind == NodeKind::constant) continue;
-    if (rank >= 0 && of.shape.rank() != rank) {
-      bad_value(where, "b", detail::concatenate("as many axes as the other array has, ", rank + 1),
-                detail::concatenate("shape ", of.shape.with_leading(-1)));
-    }
-    rank = of.shape.rank();
-  }
-  if (rank < 0) bad_value(where, "a", "a value that depends on the input", "none");
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    if (shapes[i].rank() > rank) {
-      bad_value(where, "b", detail::concatenate("at most ", rank, " axes of a weight"), shapes[i]);
-    }
-  }
-  const int id = append(NodeKind::arithmetic, ops::broadcast_shape(where, shapes), inputs);
-  nodes_.back().operation = operation;
-  return id;
-}
-
-int Graph::sum(int x, const std::vector<int64_t>& axes, bool keepdims, double factor) {
-  const Shape shape = batched("sum", x);
-  std::vector<int64_t> resolved = ops::resolve_axes("sum", axes, shape.rank());
-  if (resolved.front() == 0) {
-    if (!axes.empty()) bad_value("sum", "axis", "axes other than the batch's", 0);
-    resolved.erase(resolved.begin());
-  }
-  for (int64_t& axis : resolved) --axis;
-  const int id = append(NodeKind::sum, ops::reduced_shape(node(x).shape, resolved, keepdims), {x});
-  nodes_.back().axes = std::move(resolved);
-  nodes_.back().factor = factor;
-  return id;
-}
-
-int Graph::slice(int x, const std::vector<int64_t>& starts, const std::vector<int64_t>& counts,
-                 const std::vector<int64_t>& steps) {
-  batched("slice", x);
-  const Shape shape = node(x).shape;
-  const auto rank = static_cast<size_t>(shape.rank());
-  if (starts.size() != rank || counts.size() != rank || steps.size() != rank) {
-    bad_value("slice", "starts", detail::concatenate("numbers for each of ", rank, " axes"), starts.size());
-  }
-  for (size_t axis = 0; axis < rank; ++axis) {
-    const int64_t extent = shape.dims()[axis], last = starts[axis] + (counts[axis] - 1) * steps[axis];
-    const bool inside = starts[axis] >= 0 && starts[axis] < extent && last >= 0 && last < extent;
-    if (counts[axis] < 1 || !inside) {
-      bad_value("slice", "starts", detail::concatenate("elements within ", extent, " along axis ", axis + 1),
-                detail::concatenate(counts[axis], " from ", starts[axis], " on"));
-    }
-  }
-  const int id = append(NodeKind::slice, Shape(counts), {x});
-  nodes_.back().starts = starts;
-  nodes_.back().steps = steps;
-  return id;
-}
-
-int Graph::pad(int x, const std::vector<std::pair<int64_t, int64_t>>& padding, double value) {
-  batched("pad", x);
-  const int id = append(NodeKind::pad, ops::padded_shape("pad", node(x).shape, padding), {x});
-  for (const auto& [before, after] : padding) nodes_.back().starts.push_back(before);
-  nodes_.back().factor = value;
-  return id;
-}
-
 double Graph::flops(int id) const {
   const Node& n = node(id);
   const auto elements = static_cast<double>(n.elements());
   switch (n.kind) {
     case NodeKind::input:
+    case NodeKind::target:
     case NodeKind::parameter:
     case NodeKind::reshape:
     case NodeKind::concat:

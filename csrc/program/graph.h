@@ -1,11 +1,13 @@
 // What a model's forward pass does, traced once: nodes with shapes, per sample (no batch axis).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/shape.h"
 #include "kernels/arithmetic.h"
+#include "ops/augment.h"
 #include "ops/conv2d.h"
 #include "ops/norm.h"
 #include "ops/pool2d.h"
@@ -14,6 +16,7 @@ namespace nnx::program {
 
 enum class NodeKind {
   input,
+  target,
   parameter,
   dense,
   conv2d,
@@ -28,6 +31,10 @@ enum class NodeKind {
   log_softmax,
   log,
   dropout,
+  channel_dropout,
+  noise,
+  warp,
+  contrast,
   batch_norm,
   group_norm,
   local_response_norm,
@@ -62,8 +69,11 @@ struct Node {
   ops::Pair size;                        // upsample2d
   bool bilinear = false;                 // upsample2d
   double factor = 1.0;                   // scale, sum; the value of constant, and of what pad puts around
-  double rate = 0.0;                     // dropout
-  uint32_t layer = 0;                    // dropout
+  double rate = 0.0;                     // dropout, channel_dropout; of noise the standard deviation
+  uint32_t layer = 0;                    // what is drawn at random
+  std::optional<uint64_t> seed;          // the same; without one, the program's
+  Warp warp{};                           // keys apart
+  Contrast contrast{};                   // key apart
   double momentum = 0.0, epsilon = 0.0;  // batch_norm, group_norm
   GroupNormShape groups{};               // group_norm and layer_norm, of one sample
   LocalResponseNormShape response{};     // local_response_norm: size, alpha, beta, k
@@ -81,6 +91,8 @@ class Graph {
   void scope(std::string name) { scope_ = std::move(name); }
 
   int input(const Shape& shape);
+  // What a loss compares an output with.
+  int target(const Shape& shape);
   int parameter(int index, const Shape& shape);
   int dense(int x, int w, int b, Activation activation);
   int conv2d(int x, int w, int b, const ops::Conv2dOptions& options, Activation activation);
@@ -99,6 +111,11 @@ class Graph {
   int log_softmax(int x);
   int log(int x);
   int dropout(int x, double rate, uint32_t layer);
+  int channel_dropout(int x, double rate, uint32_t layer, std::optional<uint64_t> seed);
+  int noise(int x, double stddev, uint32_t layer, std::optional<uint64_t> seed);
+  int warp(const char* where, int x, const ops::WarpOptions& options, uint32_t layer,
+           std::optional<uint64_t> seed);
+  int contrast(int x, const Contrast& contrast, uint32_t layer, std::optional<uint64_t> seed);
   int batch_norm(int x, int gamma, int beta, int mean, int variance, double momentum, double epsilon);
   int local_response_norm(int x, int64_t size, double alpha, double beta, double k);
   int add(int a, int b);
@@ -127,6 +144,7 @@ class Graph {
  private:
   int append_norm(const char* where, int x, int gamma, int beta, int64_t axes, const GroupNormShape& shape,
                   double epsilon);
+  int append_drawn(NodeKind kind, const Shape& shape, int x, uint32_t layer, std::optional<uint64_t> seed);
   int append(NodeKind kind, const Shape& shape, std::vector<int> inputs);
   // The shape of a value node, with a batch of one in front.
   Shape batched(const char* where, int id) const;

@@ -170,6 +170,62 @@ def log_softmax(x: _X, axis: int = -1) -> _X: ...
 def softmax_backward(dy: _X, y: _X, axis: int = -1) -> _X: ...
 def log_softmax_backward(dy: _X, y: _X, axis: int = -1) -> _X: ...
 def dropout(x: _X, rate: float, seed: int, layer: int = 0, step: int = 0) -> _X: ...
+def spatial_dropout2d(x: _X, rate: float, seed: int, layer: int = 0, step: int = 0) -> _X: ...
+def gaussian_noise(x: _X, stddev: float, seed: int, layer: int = 0, step: int = 0) -> _X: ...
+def warp(
+    where: str,
+    x: _X,
+    flip: str = "none",
+    motion: str = "none",
+    low: tuple[float, float] = (0, 0),
+    high: tuple[float, float] = (0, 0),
+    height: int = 0,
+    width: int = 0,
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    interpolation: str = "bilinear",
+    seed: int = 0,
+    layer: int = 0,
+    step: int = 0,
+    flip_layer: int = 0,
+) -> _X: ...
+def warp_backward(
+    where: str,
+    dy: _X,
+    x_shape: Sequence[int],
+    flip: str = "none",
+    motion: str = "none",
+    low: tuple[float, float] = (0, 0),
+    high: tuple[float, float] = (0, 0),
+    height: int = 0,
+    width: int = 0,
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    interpolation: str = "bilinear",
+    seed: int = 0,
+    layer: int = 0,
+    step: int = 0,
+    flip_layer: int = 0,
+) -> _X: ...
+def random_contrast(
+    x: _X,
+    low: float,
+    high: float,
+    value_range: tuple[float, float],
+    seed: int,
+    layer: int = 0,
+    step: int = 0,
+) -> _X: ...
+def random_contrast_backward(
+    dy: _X,
+    x: _X,
+    low: float,
+    high: float,
+    value_range: tuple[float, float],
+    seed: int,
+    layer: int = 0,
+    step: int = 0,
+) -> _X: ...
 def dropout_mask(
     shape: Sequence[int], rate: float, seed: int, layer: int = 0, step: int = 0
 ) -> npt.NDArray[np.uint8]: ...
@@ -430,6 +486,33 @@ class Graph:
     def softmax(self, x: int) -> int: ...
     def log_softmax(self, x: int) -> int: ...
     def dropout(self, x: int, rate: float, layer: int) -> int: ...
+    def channel_dropout(self, x: int, rate: float, layer: int, seed: int | None = None) -> int: ...
+    def noise(self, x: int, stddev: float, layer: int, seed: int | None = None) -> int: ...
+    def warp(
+        self,
+        where: str,
+        x: int,
+        flip: str = "none",
+        motion: str = "none",
+        low: tuple[float, float] = (0, 0),
+        high: tuple[float, float] = (0, 0),
+        height: int = 0,
+        width: int = 0,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        interpolation: str = "bilinear",
+        layer: int = 0,
+        seed: int | None = None,
+    ) -> int: ...
+    def contrast(
+        self,
+        x: int,
+        low: float,
+        high: float,
+        value_range: tuple[float, float],
+        layer: int,
+        seed: int | None = None,
+    ) -> int: ...
     def batch_norm(
         self, x: int, gamma: int, beta: int, mean: int, variance: int, momentum: float, epsilon: float
     ) -> int: ...
@@ -440,6 +523,7 @@ class Graph:
     def concat(self, xs: list[int], axis: int = -1) -> int: ...
     def reshape(self, x: int, shape: Sequence[int]) -> int: ...
     def normalize(self, x: int, mean: int, deviation: int) -> int: ...
+    def target(self, shape: Sequence[int]) -> int: ...
     def constant(self, value: float) -> int: ...
     def arithmetic(self, operation: str, inputs: Sequence[int]) -> int: ...
     def sum(self, x: int, axes: Sequence[int], keepdims: bool, factor: float) -> int: ...

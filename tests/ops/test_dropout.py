@@ -120,6 +120,42 @@ def test_normal(dtype):
         assert same_bits(_core.random_normal((odd,), 0.0, 1.0, 7, dtype=dtype), raw[:odd].astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.75])
+def test_spatial_dropout2d(run, rng, rate, dtype):
+    for shape in ((0, 2, 2, 3), (1, 1, 1, 1), (3, 2, 3, 5), (2, 5, 1, 70), (40, 3, 3, 3)):
+        x = draw(rng, shape, dtype)
+        y = run.spatial_dropout2d(x, rate, 77, layer=2, step=5)
+        kept = reference.dropout_mask((shape[0], shape[3]), rate, 77, 2, 5)[:, None, None, :] == 1
+        np.testing.assert_array_equal(y, np.where(kept, x * np.dtype(dtype).type(1 / (1 - rate)), 0))
+
+
+def test_a_channel_is_dropped_whole_or_not_at_all():
+    y = nnx.ops.spatial_dropout2d(np.ones((500, 4, 4, 8), np.float32), 0.25, 3)
+    assert np.all((y == y[:, :1, :1]) & ((y == 0) | (y == np.float32(1 / 0.75))))
+    assert abs(np.mean(y[:, 0, 0] == 0) - 0.25) < 5 * math.sqrt(0.25 * 0.75 / 4000)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_gaussian_noise(run, rng, dtype):
+    for shape in ((0,), (1,), (7,), (33, 31), (2, 5, 3, 9), (20001,)):
+        x = draw(rng, shape, dtype)
+        y = run.gaussian_noise(x, 0.5, 77, layer=2, step=5)
+        assert y.dtype == x.dtype
+        want = reference.gaussian_noise(x, 0.5, 77, 2, 5)
+        bound = {"float32": 1e-6, "float64": 1e-12}[dtype]
+        np.testing.assert_allclose(y, want, rtol=bound, atol=bound * 0.5)
+    assert same_bits(run.gaussian_noise(x, 0.0, 77), x)
+
+
+def test_noise_is_normal():
+    n = 200_000
+    z = nnx.ops.gaussian_noise(np.full(n, 3.0), 2.0, 9)
+    z = np.sort((z - 3) / 2)
+    below = 0.5 * reference.erfc(-z / math.sqrt(2))
+    assert np.max(np.abs(below - (np.arange(n) + 0.5) / n)) < 2 / math.sqrt(n)  # Kolmogorov and Smirnov
+
+
 def test_non_contiguous_arguments(rng):
     x = draw(rng, (8, 6)).T
     np.testing.assert_array_equal(nnx.ops.dropout(x, 0.5, 1), nnx.ops.dropout(x.copy(), 0.5, 1))

@@ -5,6 +5,7 @@ The same names and signatures as nnx.ops; float64 in and out (float128 stays flo
 
 from .activation import *
 from .arithmetic import *
+from .augment import *
 from .conv2d import *
 from .dense import *
 from .dropout import *

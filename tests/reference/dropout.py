@@ -4,7 +4,15 @@ import numpy as np
 
 from .arrays import wide
 
-__all__ = ["dropout", "dropout_mask", "philox4x32", "random_uniform", "words"]
+__all__ = [
+    "dropout",
+    "dropout_mask",
+    "gaussian_noise",
+    "philox4x32",
+    "random_uniform",
+    "spatial_dropout2d",
+    "words",
+]
 
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -40,6 +48,21 @@ def dropout_mask(shape, rate, seed, layer=0, step=0):
 def dropout(x, rate, seed, layer=0, step=0):
     x = wide(x)
     return np.where(dropout_mask(x.shape, rate, seed, layer, step) == 1, x / (1 - rate), 0)
+
+
+def spatial_dropout2d(x, rate, seed, layer=0, step=0):
+    x = wide(x)
+    mask = dropout_mask((x.shape[0], x.shape[3]), rate, seed, layer, step)
+    return np.where(mask[:, None, None, :] == 1, x / (1 - rate), 0)
+
+
+def gaussian_noise(x, stddev, seed, layer=0, step=0):
+    """Box and Muller: the cosine for elements 2i, the sine for 2i + 1"""
+    x = wide(x)
+    pairs = words(x.size + x.size % 2, seed, layer, step).reshape(-1, 2).astype(np.float64)
+    radius, angle = np.sqrt(-2 * np.log((pairs[:, 0] + 1) / 2**32)), 2 * np.pi * pairs[:, 1] / 2**32
+    z = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)[: x.size]
+    return x + stddev * z.reshape(x.shape)
 
 
 def random_uniform(shape, low, high, seed, layer=0, step=0, dtype="float32"):

@@ -209,6 +209,11 @@ class Symbol(Operators):
         return f"Symbol(shape={self.shape})"
 
 
+def may_train(x: Any) -> bool:
+    """Whether x is traced, by a model that trains and predicts: not called as in prediction always."""
+    return isinstance(x, Symbol) and not x.trace.predicts
+
+
 def _bounds_of(operand: Any) -> Bounds:
     if isinstance(operand, Symbol):
         return operand.bounds

@@ -10,7 +10,7 @@ from nnx.layers.base import Layer
 from nnx.layers.conv2d import Conv2D
 from nnx.layers.conv2d_transpose import Conv2DTranspose
 from nnx.layers.dense import Dense
-from nnx.layers.dropout import Dropout
+from nnx.layers.dropout import Dropout, GaussianNoise, SpatialDropout2D
 from nnx.layers.function import Lambda
 from nnx.layers.group_norm import GroupNorm, LayerNorm
 from nnx.layers.merge import Add, Average, Concat, Maximum, Minimum, Multiply, Subtract
@@ -40,6 +40,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GroupNorm",
@@ -62,6 +63,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "SpatialDropout2D",
     "Step",
     "Subtract",
     "Tanh",

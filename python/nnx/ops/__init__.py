@@ -57,6 +57,19 @@ from nnx.ops.arithmetic import (
     sum,
     sum_backward,
 )
+from nnx.ops.augment import (
+    center_crop,
+    center_crop_backward,
+    random_contrast,
+    random_contrast_backward,
+    random_crop,
+    random_crop_backward,
+    random_flip,
+    random_rotation,
+    random_rotation_backward,
+    random_translation,
+    random_translation_backward,
+)
 from nnx.ops.compositions import (
     exponential,
     gelu_tanh,
@@ -72,7 +85,7 @@ from nnx.ops.compositions import (
 )
 from nnx.ops.conv2d import conv2d, conv2d_backward, conv2d_transpose, conv2d_transpose_backward
 from nnx.ops.dense import dense, dense_backward
-from nnx.ops.dropout import dropout, dropout_mask
+from nnx.ops.dropout import dropout, dropout_mask, gaussian_noise, spatial_dropout2d
 from nnx.ops.elementwise import concat, normalize, reshape
 from nnx.ops.loss import (
     binary_cross_entropy,
@@ -136,6 +149,8 @@ __all__ = [
     "batch_norm_backward",
     "binary_cross_entropy",
     "binary_cross_entropy_backward",
+    "center_crop",
+    "center_crop_backward",
     "clip",
     "clip_gradient",
     "concat",
@@ -155,6 +170,7 @@ __all__ = [
     "exp",
     "expm1",
     "exponential",
+    "gaussian_noise",
     "gelu",
     "gelu_backward",
     "gelu_tanh",
@@ -200,6 +216,15 @@ __all__ = [
     "penalty",
     "power",
     "prelu",
+    "random_contrast",
+    "random_contrast_backward",
+    "random_crop",
+    "random_crop_backward",
+    "random_flip",
+    "random_rotation",
+    "random_rotation_backward",
+    "random_translation",
+    "random_translation_backward",
     "reciprocal",
     "relu",
     "relu6",
@@ -221,6 +246,7 @@ __all__ = [
     "softmax_cross_entropy_backward",
     "softplus",
     "softsign",
+    "spatial_dropout2d",
     "sqrt",
     "square",
     "step",

@@ -38,6 +38,51 @@ def dropout(x: Array, rate: float, seed: int | None = None, layer: int = 0, step
     return _core.dropout(x, rate, seed, layer, step)
 
 
+def spatial_dropout2d(x: Array, rate: float, seed: int | None = None, layer: int = 0, step: int = 0) -> Array:
+    """`dropout` of whole channels of samples, by a mask (N, C). The backward pass is the same call on dy.
+
+    Args:
+        x: (N, H, W, C).
+        rate: the share of channels that is dropped, in [0, 1).
+        seed: an int in [0, 2^64); in a traced model None means the model's.
+        layer: an int below 2^16 that tells masks of one step apart.
+        step: an int below 2^48.
+
+    Raises:
+        TypeError: where x is not float32 or float64, or the seed is missing.
+        ValueError: where x is not NHWC or a number is out of range.
+    """
+    if isinstance(x, Symbol):
+        return x.derive(x.trace.graph.channel_dropout(x.node, rate, x.trace.next_dropout(), seed))
+    if seed is None:
+        raise TypeError("spatial_dropout2d: argument 'seed' expected an int, got None")
+    return _core.spatial_dropout2d(x, rate, seed, layer, step)
+
+
+def gaussian_noise(x: Array, stddev: float, seed: int | None = None, layer: int = 0, step: int = 0) -> Array:
+    """`x + stddev * z` with normal z by Box and Muller; the gradient by x is dy.
+
+    Elements 2i and 2i + 1 take the words v and w of theirs: z is sqrt(-2 log((v + 1) / 2^32)) times the cosine and
+    the sine of 2 pi w / 2^32, in double precision.
+
+    Args:
+        x: any shape.
+        stddev: the standard deviation, at least 0.
+        seed: an int in [0, 2^64); in a traced model None means the model's.
+        layer: an int below 2^16 that tells draws of one step apart.
+        step: an int below 2^48.
+
+    Raises:
+        TypeError: where x is not float32 or float64, or the seed is missing.
+        ValueError: where a number is out of range.
+    """
+    if isinstance(x, Symbol):
+        return x.derive(x.trace.graph.noise(x.node, stddev, x.trace.next_dropout(), seed))
+    if seed is None:
+        raise TypeError("gaussian_noise: argument 'seed' expected an int, got None")
+    return _core.gaussian_noise(x, stddev, seed, layer, step)
+
+
 def dropout_mask(
     shape: Sequence[int], rate: float, seed: int, layer: int = 0, step: int = 0
 ) -> npt.NDArray[np.uint8]:

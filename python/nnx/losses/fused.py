@@ -1,21 +1,16 @@
-"""Losses: what training makes small.
-
-A loss says how its targets look, and which fused kernel computes it within a program. Called on arrays,
-`loss(y_true, y_pred)`, it gives its value at once.
-"""
+"""Losses that kernels of their own compute, together with their gradient."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from nnx import _core, data
 from nnx._checks import number
-from nnx._config import Configured, look_up, our_string
 from nnx._types import NDArray, Reduction, Shape
 from nnx.data import TargetKind
+from nnx.losses.base import Loss
 
 # What models end in whose outputs are probabilities; the last where the graph shows that they lie in [0, 1].
 _PROBABILITIES = ("hard_sigmoid", "sigmoid", "softmax", "step", "probabilities")
@@ -23,47 +18,9 @@ _PROBABILITIES = ("hard_sigmoid", "sigmoid", "softmax", "step", "probabilities")
 FromLogits: TypeAlias = bool | Literal["auto"]
 
 
-class Loss(Configured):
-    """The base of all losses."""
-
-    _hidden = ("kind", "targets")
-
-    kind: ClassVar[str]
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        if isinstance(reduction, str):
-            reduction = our_string("reduction", reduction)  # type: ignore[assignment]
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"argument 'reduction' expected 'mean', 'sum' or 'none', got {reduction!r}")
-        self.reduction: Reduction = reduction
-
-    def targets(self, y: Any, output_shape: Shape) -> tuple[NDArray, TargetKind]:
-        """Targets `y` in the form that a model of this output shape (without the batch axis) takes."""
-        return data.values(y, output_shape), "values"
-
-    def spec(self, targets: TargetKind, activation: str | None) -> dict[str, Any]:
-        """The loss as the core takes it, for a model that ends in `activation`."""
-        if self.reduction == "none":
-            raise ValueError("argument 'reduction' expected 'mean' or 'sum' to train with, got 'none'")
-        return {"kind": self.kind, "targets": targets, "reduction": self.reduction}
-
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: npt.ArrayLike | None = None) -> Any:
-        """The loss of predictions: a float, or an array for reduction "none"."""
-        y_pred = data.floats(y_pred, "y_pred")
-        y, kind = self.targets(y_true, y_pred.shape[1:])
-        if len(y) != len(y_pred):
-            raise ValueError(f"y_true and y_pred expected one length, got {len(y)} and {len(y_pred)}")
-        if kind != "labels":
-            y = y.astype(y_pred.dtype, copy=False)
-        weight = None if sample_weight is None else data.sample_weights(sample_weight, len(y))
-        if weight is not None:
-            data.expect_representable(weight, y_pred.dtype.name, "sample_weight")
-        value = np.asarray(self._value(y, y_pred, weight))
-        return float(value) if value.ndim == 0 else value
-
-    def _value(self, y: NDArray, y_pred: NDArray, weight: NDArray | None) -> Any:
-        function = getattr(_core, self.kind)
-        return function(y_pred, y, reduction=self.reduction, sample_weight=weight)
+def takes_logits(from_logits: FromLogits, activation: str | None) -> bool:
+    """Whether the outputs of a model that ends in `activation` count as logits."""
+    return activation not in _PROBABILITIES if from_logits == "auto" else from_logits
 
 
 class MeanSquaredError(Loss):
@@ -114,9 +71,7 @@ class _Entropy(Loss):
 
     def takes_logits(self, activation: str | None) -> bool:
         """Whether the output of a model that ends in `activation` counts as logits."""
-        if self.from_logits == "auto":
-            return activation not in _PROBABILITIES
-        return self.from_logits
+        return takes_logits(self.from_logits, activation)
 
     def spec(self, targets: TargetKind, activation: str | None) -> dict[str, Any]:
         """The loss as the core takes it."""
@@ -199,26 +154,3 @@ class CategoricalCrossentropy(_Entropy):
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """`CategoricalCrossentropy` under the name that Keras gives it for labels."""
-
-
-LossLike: TypeAlias = str | Loss | type[Loss]
-_BY_NAME: dict[str, type[Loss]] = {
-    "mse": MeanSquaredError,
-    "mae": MeanAbsoluteError,
-    "huber": Huber,
-    "half_sum_squared_error": HalfSumSquaredError,
-    "bce": BinaryCrossentropy,
-    "cross_entropy": CategoricalCrossentropy,
-    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
-}
-
-
-def get(loss: LossLike) -> Loss:
-    """A Loss from a Loss, its class, or a name."""
-    if isinstance(loss, Loss):
-        return loss
-    if isinstance(loss, type) and issubclass(loss, Loss):
-        return loss()
-    if not isinstance(loss, str):
-        raise TypeError(f"argument 'loss' expected a name or a Loss, got {type(loss).__name__}")
-    return look_up("loss", "loss", loss, _BY_NAME)()

@@ -325,6 +325,8 @@ def test_what_ends_training_leaves_nothing_behind(error):
     assert closed == ["nnx-batches"]
     with pytest.raises(ValueError, match="labels"):
         model.fit(((x, y + 7) for x, y in BATCHES), verbose=0)
+    with pytest.raises(ValueError, match="argument 'validation_data', first batch"):
+        model.fit(X, Y, validation_data=iter([("rubbish", None)]), verbose=0)
 
 
 def test_ctrl_c_while_a_batch_is_waited_for():

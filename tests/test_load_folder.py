@@ -7,6 +7,7 @@ import warnings
 import nnx
 import numpy as np
 import pytest
+from nnx.cli import main
 
 image_module = pytest.importorskip("PIL.Image")
 load = nnx.datasets.load_image_folder
@@ -175,3 +176,29 @@ def test_without_pillow(folder, monkeypatch):
         ImportError, match=r"load_image_folder: pictures are read with Pillow.*pip install pillow"
     ):
         load(folder[0])
+
+
+def test_nnx_train_takes_such_a_folder(folder, tmp_path, capsys):
+    path, _ = folder
+    options = ["--model", "mlp", "--epochs", "1", "--out", str(tmp_path.parent / "out")]
+    assert main(["train", "--data", str(path), *options]) == 0
+    assert "20 samples to train on, 4 held out, 3 classes" in capsys.readouterr().out
+    model = str(tmp_path.parent / "out/model.safetensors")
+    assert main(["evaluate", model, "--data", str(path)]) == 0
+    assert "4 samples: the samples that nnx train --seed 0 holds out" in capsys.readouterr().out
+    grey = tmp_path / "grey"
+    for part, names in (("train", ("a", "b")), ("test", ("b", "a"))):
+        for name in names:
+            for number in range(3):
+                write(grey / part / name / f"{number}.png", np.full((6, 6), 40 * number, np.uint8))
+    assert main(["train", "--data", str(grey), *options]) == 0
+    assert "6 samples to train on, 6 held out, 2 classes" in capsys.readouterr().out
+    assert nnx.load(model).input_shape == (6, 6, 1)
+    write(grey / "test/a/odd.png", np.zeros((7, 6), np.uint8))
+    (tmp_path / "bare").mkdir()
+    for given, message in (
+        (grey / "test", "odd.png: expected pictures of one size"),
+        (tmp_path / "bare", "a folder of pictures for each class"),
+    ):
+        assert main(["train", "--data", str(given), *options]) == 2
+        assert message in capsys.readouterr().err

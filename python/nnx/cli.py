@@ -113,7 +113,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--data",
         metavar="DATA",
         help="'digits' (default); a folder of IDX files, such as Debian's package dataset-fashion-mnist puts "
-        "in /usr/share/datasets/fashion-mnist; or a .npz file with x_train, y_train, x_test, y_test or x, y",
+        "in /usr/share/datasets/fashion-mnist; a folder with a folder of pictures of one size for each class, or "
+        "with such folders called train and test (needs Pillow); or a .npz file with x_train, y_train, x_test, y_test or x, y",
     )
     add("--model", choices=choices.MODELS, help="default: lenet")
     add("--epochs", type=_positive_int, metavar="N", help="default: by the model and the number of samples")

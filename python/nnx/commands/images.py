@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from nnx import data, datasets
 from nnx._types import NDArray
@@ -20,6 +22,7 @@ class Images:
     y_train: NDArray
     x_test: NDArray
     y_test: NDArray
+    drawn: bool = False  # whether the part held out was drawn by the seed
 
     @property
     def classes(self) -> int:
@@ -28,7 +31,7 @@ class Images:
 
 
 def load(name: str, seed: int) -> Images:
-    """The images that `name` means: "digits", a folder of IDX files, or a .npz file."""
+    """The images that `name` means: "digits", a folder of IDX files or of classes, or a .npz file."""
     if name == "digits":
         return _split(*datasets.load_digits(), seed)
     path = Path(name)
@@ -36,7 +39,7 @@ def load(name: str, seed: int) -> Images:
         try:
             (x_train, y_train), (x_test, y_test) = datasets.load_idx_folder(path)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"{error}; folders of picture files cannot be read yet") from None
+            return _class_folders(path, seed, str(error))
         return _checked(x_train, y_train, x_test, y_test, name)
     if not path.exists():
         raise FileNotFoundError(f"--data: expected 'digits', a folder or a .npz file, and there is no {name}")
@@ -69,13 +72,42 @@ def load_to_evaluate(name: str, seed: int) -> tuple[NDArray, NDArray, str]:
     images = load(name, seed)
     part = f"the samples that nnx train --seed {seed} holds out of {name}"
     tests = f"the test samples of {name}"
-    return images.x_test, images.y_test, part if name == "digits" else tests
+    return images.x_test, images.y_test, part if images.drawn else tests
 
 
 def _split(x: NDArray, y: NDArray, seed: int, name: str = "digits") -> Images:
     x, y = _images(x, name), _labels(y, len(x), name)
     train, held_out = data.split(len(x), HELD_OUT, y, seed)
-    return Images(x[train], y[train], x[held_out], y[held_out])
+    return Images(x[train], y[train], x[held_out], y[held_out], drawn=True)
+
+
+def _class_folders(path: Path, seed: int, no_idx: str) -> Images:
+    """A folder with a folder of pictures for each class, or with such folders called train and test."""
+    folders = any(entry.is_dir() and not entry.name.startswith(".") for entry in path.iterdir())
+    if not folders or any(path.glob("*-ubyte*")):
+        raise FileNotFoundError(f"{no_idx}, or a folder of pictures for each class")
+    train = next((path / name for name in ("train", "training") if (path / name).is_dir()), None)
+    test = next(
+        (path / name for name in ("test", "testing", "validation", "val") if (path / name).is_dir()), None
+    )
+    try:
+        if train is not None and test is not None:
+            to_train = datasets.load_image_folder(train)
+            shape = to_train.x.shape[1:3]
+            to_test = datasets.load_image_folder(test, shape, class_names=to_train.class_names)
+            found = replace(to_train, x_val=to_test.x, y_val=to_test.y)
+        else:
+            found = datasets.load_image_folder(path, validation_split=HELD_OUT, seed=seed)
+    except ImportError as error:
+        raise ValueError(str(error)) from None
+    except ValueError as error:
+        hint = "bring them to one, or load them in Python: nnx.datasets.load_image_folder(path, size)"
+        raise ValueError(str(error).replace("give the argument 'size'", hint)) from None
+    x_train, y_train = map(np.asarray, found.train)
+    x_test, y_test = map(np.asarray, (found.x_val, found.y_val))
+    if all((x[..., :1] == x[..., 1:]).all() for x in (x_train, x_test)):  # grey
+        x_train, x_test = x_train[..., :1], x_test[..., :1]
+    return Images(x_train, y_train, x_test, y_test, drawn=test is None or train is None)
 
 
 def _checked(x_train: NDArray, y_train: NDArray, x_test: NDArray, y_test: NDArray, name: str) -> Images:

@@ -203,6 +203,7 @@ def check_first(learner: Learner, source: Source, argument: str) -> None:
         try:
             arrays(learner, *data.unpack(batch), source.class_weight)
         except (TypeError, ValueError) as error:
+            source.close()
             raise type(error)(f"argument '{argument}', first batch: {error}") from None
 
 

@@ -235,7 +235,7 @@ FAULTS = [
           "drawn = self.kernel_initializer", "fans of one channel", MEANINGS),
     fault("layers/separable.py", "y = ops.conv2d(h, self.pointwise, self.bias, activation=self._fused)", "y = ops.conv2d(h, self.pointwise, self.bias)",
           "no activation", MEANINGS),
-    fault("layers/rescaling.py", " * math.copysign(1.0, self.scale)", "", "a negative scale", MEANINGS),
+    fault("layers/rescaling.py", "ops.add(ops.multiply(x, self.scale), self.offset)", "ops.multiply(ops.add(x, self.offset), self.scale)", "the offset is scaled", MEANINGS),
     fault("layers/norm.py", "trainable=self.scale", "trainable=True", "scale=False is trained", MEANINGS),
     fault("layers/keras_calls.py", "before, trace.predicts = trace.predicts, True", "before = trace.predicts", "training=False drops", MEANINGS),
     fault("layers/keras_calls.py", 'elif hasattr(inner, "running_mean"):', "elif False:", "norms train in spite of training=False", MEANINGS),

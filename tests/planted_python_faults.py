@@ -46,6 +46,7 @@ ITERABLES, FIT, FOLDER, CSV = (
     "test_load_csv.py",
 )
 OPTIMIZERS, REGULARIZERS, ACCUMULATION = "test_optimizers.py", "test_regularizers.py", "test_accumulation.py"
+NAMES, MEANINGS, ADVICE = "test_keras_names.py", "test_keras_meanings.py", "test_advice.py"
 
 
 FAULTS = [
@@ -199,6 +200,64 @@ FAULTS = [
     fault("datasets/encoding.py", "len(other) < len(column.values) / 2", "False", "a mark for what is missing is a category", CSV),
     fault("datasets/columns.py", "str(value).strip()", "str(value)", "spaces after separators are part of values", CSV),
     fault("datasets/columns.py", "values = whole.astype(np.int64)", "pass", "gaps make labels floats", CSV),
+    # Names that people bring along
+    fault("_config/resolving.py", "if isinstance(rule, Same) and rule.ours in given:", "if False:", "of two names one wins silently", NAMES),
+    fault("_config/resolving.py", "            kwargs, args = {**dict(", "            _ = {**dict(", "positional arguments do not count as given", NAMES),
+    fault("_config/resolving.py", "            settings[name] = value\n        elif", "            pass\n        elif", "trainable=False is lost", NAMES),
+    fault("_config/resolving.py", "elif isinstance(rule, Only) and not rule.takes(value):", "elif False:", "channels_first is taken", NAMES),
+    fault("_config/resolving.py", "            if name in given:\n", "            if False:\n", "what cannot stand together does", NAMES, MEANINGS),
+    fault("_config/resolving.py", "for name in (given, our_string(kind, given), snake_case(given)):", "for name in (given, our_string(kind, given)):",
+          "classes' names are not taken", NAMES),
+    fault("_config/resolving.py", "if rule is None:", "if False:", "misspelt arguments", NAMES),
+    fault("_config/names.py", '"clipvalue": Same("clip_value")', '"clipvalue": Same("clip_norm")', "clipvalue clips the norm", NAMES),
+    fault("_config/names.py", '"categorical_crossentropy": "cross_entropy"', '"categorical_crossentropy": "bce"', "another loss", NAMES),
+    fault("_config/decoder.py", " and name not in rules_of(cls)]", "]", "configs in Keras's names are refused", NAMES),
+    fault("metrics/__init__.py", "        found.name = metric\n", "        pass\n", "acc is reported as accuracy", MEANINGS),
+    fault("metrics/base.py", '_settings = ("name",)', "_settings = ()", "saved metrics lose their names", MEANINGS),
+    fault("optimizers/base.py", 'initial, number(where, "decay", meant["decay"]), per="step"', 'initial, number(where, "decay", meant["decay"])',
+          "decay by epochs", NAMES, MEANINGS),
+    fault("optimizers/base.py", 'meant.get("ema_momentum", 0.99)', "0.99", "ema_momentum is ignored", NAMES),
+    fault("schedules/decays.py", "return -math.log(factor) / steps", "return math.log(factor) / steps", "a rate that grows", MEANINGS),
+    fault("schedules/decays.py", 'if meant.get("staircase"):', "if False:", "no stairs", MEANINGS),
+    fault("schedules/decays.py", "np.floor(t / self.every) * self.every", "np.ceil(t / self.every) * self.every", "stairs too early", MEANINGS),
+    fault("schedules/decays.py", "if isinstance(per, (int, float)):", "if False:", "three numbers refused", MEANINGS),
+    fault("schedules/kinds.py", 'meant["alpha"]) * initial', 'meant["alpha"])', "alpha is a rate", MEANINGS),
+    fault("schedules/kinds.py", 'PiecewiseConstant(boundaries, values, per="step")', "PiecewiseConstant(boundaries, values)", "boundaries count epochs", MEANINGS),
+    fault("schedules/meaning.py", "looks(args[1])", "False", "another meaning, silently", MEANINGS),
+    fault("schedules/meaning.py", '"per" not in kwargs', "True", "warns of what is clear", MEANINGS),
+    fault("initializers.py", "seed if self.seed is None else self.seed", "seed", "an initializer's seed is ignored", MEANINGS),
+    fault("initializers.py", '"out": fan_out', '"out": fan_in', "fan_out is fan_in", MEANINGS),
+    fault("sequential.py", "shape = self.input_shape or layers[0].first_shape", "shape = self.input_shape", "input_shape= builds nothing", MEANINGS),
+    fault("sequential.py", "            self.layers = before\n", "            pass\n", "a layer that does not fit stays", MEANINGS),
+    fault("graph/graphs.py", "self._base, self._built_for, self._store = before", "self._base, self._built_for, _ = before",
+          "a layer that does not fit takes the optimizer's state with it", MEANINGS),
+    fault("layers/separable.py", "drawn = _DrawnAs((*self.kernel_size, channels, self.depth_multiplier), self.kernel_initializer)",
+          "drawn = self.kernel_initializer", "fans of one channel", MEANINGS),
+    fault("layers/separable.py", "y = ops.conv2d(h, self.pointwise, self.bias, activation=self._fused)", "y = ops.conv2d(h, self.pointwise, self.bias)",
+          "no activation", MEANINGS),
+    fault("layers/rescaling.py", "ops.add(ops.multiply(x, self.scale), self.offset)", "ops.multiply(ops.add(x, self.offset), self.scale)", "the offset is scaled", MEANINGS),
+    fault("layers/norm.py", "trainable=self.scale", "trainable=True", "scale=False is trained", MEANINGS),
+    fault("layers/keras_calls.py", "before, trace.predicts = trace.predicts, True", "before = trace.predicts", "training=False drops", MEANINGS),
+    fault("layers/keras_calls.py", 'elif hasattr(inner, "running_mean"):', "elif False:", "norms train in spite of training=False", MEANINGS),
+    # Advice, and probabilities
+    fault("graph/bounds.py", "a[0] >= -1e-9 and a[1] <= 1 + 1e-9", "a[1] <= 1 + 1e-9", "differences as probabilities", ADVICE),
+    fault("graph/bounds.py", "return a[0] + b[0], a[1] + b[1]", "return a", "sums as probabilities", ADVICE),
+    fault("graph/bounds.py", "return min(lows), max(highs)", "return ANY", "columns of probabilities as logits", ADVICE),
+    fault("losses.py", '"step", "probabilities")', '"step")', "what the graph shows is not looked at", ADVICE),
+    fault("training/advice.py", "node in seen or node in dead_ends or node < 0", "node in seen or node < 0", "gradients through a step", ADVICE),
+    fault("training/advice.py", "unused = list(_never_called(model, traced.output.trace.reached))", "unused = []", "unreached layers unsaid", ADVICE),
+    fault("training/advice.py", "if model.weights and not trained:", "if False:", "all frozen, unsaid", ADVICE),
+    fault("training/advice.py", "lost = _layers(store.names[index] for index in sorted(trained - used))", "lost = []", "outputs that nobody uses, unsaid", ADVICE),
+    fault("training/learner.py", "if self._advised_on is traced:", "if self._advised_on is not None:", "what is frozen later is not seen", ADVICE),
+    fault("training/learner.py", "if text not in self._advice:", "if True:", "says it again", ADVICE),
+    fault("training/learner.py", "if data.is_turned(shape, expected):", "if False:", "turned images into dense layers", ADVICE),
+    fault("training/advice.py", 'if node["kind"] == "dense" and len(node["shape"]) > 1:', "if False:", "the layer that wants a Flatten is not named", ADVICE),
+    fault("data.py", "    if is_turned(got, expected):\n", "    if False:\n", "reshape instead of transpose", ADVICE),
+    fault("data.py", "max(shape[1:]) <= 2 * min(shape[1:])", "True", "long signals taken for turned images", ADVICE),
+    fault("data.py", "got == expected[1:] or ", "", "one sample, no advice", ADVICE),
+    fault("model/building.py", "if turned and any(", "if False and any(", "turned images train", ADVICE),
+    fault("graph/symbol.py", ' and not hasattr(error, "layer")', "", "layers around are named, too", ADVICE),
+    fault("_checks.py", "if len(value) > 0 and value[0] is None else list(value)", "if False else list(value)", "no batch axis of None", ADVICE),
 ]  # fmt: skip
 
 
@@ -239,7 +298,7 @@ def main():
         return 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        for part in ("python", "tests", "pyproject.toml"):
+        for part in ("python", "tests", "docs", "pyproject.toml"):
             copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
             copy(ROOT / part, tree / part)
         needed = sorted({name for one in faults for name in one.tests})

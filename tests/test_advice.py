@@ -49,6 +49,12 @@ PROBABILITIES = {
     "a mean of two": lambda m, x: (ops.softmax(m.dense(x)) + ops.softmax(m.other(x))) / 2,
     "a product": lambda m, x: ops.multiply(ops.sigmoid(m.dense(x)), ops.sigmoid(m.other(x))),
     "a pool": lambda m, x: ops.global_avg_pool2d(ops.reshape(ops.sigmoid(m.dense(x)), (1, 1, 3))),
+    "1 - sigmoid": lambda m, x: 1 - ops.sigmoid(m.dense(x)),
+    "softmax + 0": lambda m, x: ops.softmax(m.dense(x)) + 0,
+    "clipped": lambda m, x: ops.clip(ops.softmax(m.dense(x)), 1e-7, 1 - 1e-7),
+    "columns reversed": lambda m, x: ops.sigmoid(m.dense(x))[:, ::-1],
+    "hard sigmoid": lambda m, x: ops.clip(ops.hard_sigmoid(m.dense(x)), 0.01, 0.99),
+    "tanh between 0 and 1": lambda m, x: (ops.tanh(m.dense(x)) + 1) * 0.5,
     "columns": lambda m, x: ops.concat([ops.sigmoid(m.dense(x)), ops.softmax(m.other(x))]),
 }
 LOGITS = {
@@ -58,6 +64,8 @@ LOGITS = {
     "a difference": lambda m, x: ops.sigmoid(m.dense(x)) - ops.sigmoid(m.other(x)),
     "tanh": lambda m, x: ops.tanh(m.dense(x)),
     "relu": lambda m, x: ops.relu(m.dense(x)),
+    "relu over 1": lambda m, x: ops.minimum(m.dense(x), 1.0),
+    "sigmoid + 1": lambda m, x: ops.sigmoid(m.dense(x)) + 1,
     "dense behind a sigmoid": lambda m, x: m.other(ops.sigmoid(m.dense(x))),
 }
 
@@ -124,6 +132,7 @@ def warned(model, x, y, loss="mse"):
         first = [str(one.message) for one in caught]
         assert all(one.filename == __file__ for one in caught)
         model.fit(x, y, verbose=0)
+        model.learning_rate_multiplier = 0.5  # the graph is made anew
         model.train_step(x, y)
     assert len(caught) == len(first)
     return first
@@ -149,17 +158,18 @@ def test_layers_before_a_step_function():
         "'first' will not learn: a step function, in 'jump', comes after, and its gradient is 0"
     ]
 
-    class Scaled(nnx.Model):
-        def __init__(self):
+    class Ending(nnx.Model):
+        def __init__(self, end):
             super().__init__()
-            self.dense = nnx.Dense(1)
+            self.dense, self.end = nnx.Dense(1), end
 
         def forward(self, x):
-            return ops.step(self.dense(x)) * 2.0
+            return self.end(self.dense(x))
 
-    assert warned(Scaled(), data()[0], values()) == [
-        "no weight will move: a step function, in 'forward', comes after, and its gradient is 0"
-    ]
+    for end in (lambda h: ops.step(h) * 2.0, lambda h: ops.sign(h) + 1):
+        assert warned(Ending(end), data()[0], values()) == [
+            "no weight will move: a step function, in 'forward', comes after, and its gradient is 0"
+        ]
 
 
 def test_a_way_around_the_step_function_is_a_way():
@@ -235,9 +245,12 @@ def test_channels_first_into_a_built_model():
             model.predict(np.zeros(shape))
         assert "reshape" not in str(caught.value)
     grey = nnx.models.lenet((28, 28, 1), 10)
-    with pytest.raises(ValueError, match=TRANSPOSE) as caught:
-        grey.predict(np.zeros((4, 1, 28, 28)))
-    assert "reshape" not in str(caught.value)
+    small = nnx.Sequential(nnx.Conv2D(2, 3), nnx.Flatten(), nnx.Dense(2))
+    small.build((6, 7, 3))
+    for model, shape in ((grey, (4, 1, 28, 28)), (small, (4, 3, 6, 7))):
+        with pytest.raises(ValueError, match=TRANSPOSE) as caught:
+            model.predict(np.zeros(shape))
+        assert "reshape" not in str(caught.value)
 
 
 def test_channels_first_into_dense_layers_that_could_not_tell():

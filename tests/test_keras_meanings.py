@@ -268,7 +268,7 @@ def test_rescaling(scale, offset):
     model.build((3, 3, 2))
     np.testing.assert_allclose(model.predict(x), x * scale + offset, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(nnx.Rescaling(scale, offset)(x), x * scale + offset, rtol=1e-5, atol=1e-5)
-    assert all(not weight.trainable for weight in model.weights)
+    assert model.weights == []
 
 
 def test_activation_is_what_the_op_is():

@@ -11,7 +11,7 @@ from pathlib import Path
 import nnx
 import numpy as np
 import pytest
-from nnx import activations, initializers, layers, losses, metrics, optimizers, regularizers, schedules
+from nnx import activations, initializers, layers, losses, metrics, ops, optimizers, regularizers, schedules
 from nnx._config.names import ARGUMENTS, INSTEAD, STRINGS
 from nnx._config.resolving import rules_of
 from nnx._config.rules import Ignored, Means, Only, Same, Setting
@@ -31,6 +31,9 @@ REQUIRED = {
     "ExponentialDecay": {"initial": 0.1, "rate": 0.2},
     "InverseTimeDecay": {"initial": 0.1, "rate": 0.2},
     "CosineDecay": {"initial": 0.1, "length": 5},
+    "ZeroPadding2D": {"padding": 2},
+    "Cropping2D": {"cropping": 2},
+    "Lambda": {"function": ops.square},
     "PiecewiseConstant": {"boundaries": [1], "values": [0.1, 0.2]},
 }
 # A value of each argument that has another name; none is a default.

@@ -94,13 +94,23 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "synchronized": Only((False,), "there is one device here"),
     },
     "ReLU": {
-        "max_value": Only((None,), "this one has no upper bound"),
+        "max_value": Only((None,), "this one has no upper bound: use Activation('relu6') for one of 6"),
         "negative_slope": Only((0, 0.0), "use LeakyReLU(negative_slope)"),
         "threshold": Only((0, 0.0), "this one bends at 0"),
     },
     "LeakyReLU": {"alpha": Same("negative_slope")},
+    "PReLU": {"alpha_constraint": _NO_CONSTRAINT},
+    "ZeroPadding2D": _IMAGES,
+    "Cropping2D": _IMAGES,
+    "Lambda": {
+        "output_shape": Only((None,), "the function itself says it: leave it out"),
+        "mask": Only((None,), "there are no masks here"),
+        "arguments": Only((None,), "put them into the function"),
+    },
     "Softmax": {"axis": Only((-1,), "it goes along the last axis here")},
-    "GELU": {"approximate": Only((False, "none"), "this is the exact one, with erf")},
+    "GELU": {
+        "approximate": Only((False, "none"), "this is the exact one, with erf: use Activation('gelu_tanh')")
+    },
     "Loss": {
         "name": _NAME,
         "dtype": _DTYPE,
@@ -145,7 +155,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
 
 # What may be given as a string, by what it is given for. Names of classes, "HeNormal", are taken without a line here.
 STRINGS: dict[str, dict[str, str]] = {
-    "activation": {"swish": "silu"},
+    "activation": {"swish": "silu", "hard_swish": "hard_silu"},
     "initializer": {
         "random_normal": "normal",
         "random_uniform": "uniform",

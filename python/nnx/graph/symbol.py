@@ -168,6 +168,8 @@ class Symbol(Operators):
             node = join(self._node_of(a), self._node_of(b))
         else:
             node = graph.arithmetic(operation, [self._operand(operand) for operand in operands])
+        if operation in ("sign", "greater_equal"):
+            self.trace.dead_ends.add(node)
         return self.derive(node, within=bounds.of(operation, [_bounds_of(operand) for operand in operands]))
 
     def _takes(self, other: object) -> bool:

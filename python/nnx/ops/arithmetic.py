@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnx import _core
+from nnx.graph import bounds
 from nnx.graph.symbol import Symbol
 from nnx.ops import _expressions
 from nnx.ops._expressions import Term
@@ -265,5 +266,6 @@ def pad(x: Any, padding: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
     except (TypeError, ValueError):
         raise TypeError(f"pad: argument 'padding' expected pairs of integers, got {padding!r}") from None
     if isinstance(x, Symbol):
-        return x.derive(x.trace.graph.pad(x.node, pairs, float(value)))
+        node = x.trace.graph.pad(x.node, pairs, float(value))
+        return x.derive(node, within=bounds.joined([(value, value), x.bounds]))
     return _core.pad(x, [(0, 0), *pairs], float(value))

@@ -70,9 +70,8 @@ class ExponentialDecay(_Decay):
     def __init__(
         self, initial: float, rate: float, per: Per | float = "epoch", every: int | None = None
     ) -> None:
-        if isinstance(
-            per, (int, float)
-        ):  # three numbers are Keras's initial_learning_rate, decay_steps, decay_rate
+        if isinstance(per, (int, float)):
+            # three numbers are Keras's initial_learning_rate, decay_steps, decay_rate
             steps = number("ExponentialDecay", "decay_steps", rate, closed="neither")
             rate, per = self._rate_of(steps, per), "step"
         super().__init__(initial, rate, per, every)

@@ -17,7 +17,8 @@ void init_metrics(pybind11::module_& m);
 void init_optimizer(pybind11::module_& m);
 void init_elementwise(pybind11::module_& m);
 void init_info(pybind11::module_& m);
-void init_graph(pybind11::module_& m);       // and Parameters
+void init_graph(pybind11::module_& m);
+void init_parameters(pybind11::module_& m);
 void init_arithmetic(pybind11::module_& m);  // and its nodes of Graph
 void init_program(pybind11::module_& m);
 

@@ -38,6 +38,7 @@ PYBIND11_MODULE(_core, m) {
   init_elementwise(m);
   init_info(m);
   init_graph(m);
+  init_parameters(m);
   init_arithmetic(m);
   init_program(m);
 }

@@ -24,6 +24,7 @@ ROOMS = (layers, losses, metrics, optimizers, schedules, regularizers, initializ
 REQUIRED = {
     "Dense": {"units": 3},
     "Conv2D": {"filters": 4, "kernel_size": 3},
+    "Conv2DTranspose": {"filters": 4, "kernel_size": 3},
     "DepthwiseConv2D": {"kernel_size": 3},
     "SeparableConv2D": {"filters": 4, "kernel_size": 3},
     "Dropout": {"rate": 0.25},

@@ -29,6 +29,19 @@ _CONVOLUTION: dict[str, Rule] = {
     "stride": Same("strides"),
 }
 _POOL: dict[str, Rule] = {**_IMAGES, "kernel_size": Same("pool_size"), "stride": Same("strides")}
+_NORM: dict[str, Rule] = {
+    "eps": Same("epsilon"),
+    "beta_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
+    "gamma_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
+    "beta_regularizer": Only((None,), "only kernels and biases are regularized here"),
+    "gamma_regularizer": Only((None,), "only kernels and biases are regularized here"),
+    "beta_constraint": _NO_CONSTRAINT,
+    "gamma_constraint": _NO_CONSTRAINT,
+}
+_GLOBAL_POOL: dict[str, Rule] = {
+    **_IMAGES,
+    "keepdims": Only((False,), "put Reshape((1, 1, C)) behind it"),
+}
 _FIRST = Means("of a model's first layer: Sequential is then built at once, for samples of this shape")
 _SEED = Ignored("it has no effect, what is drawn follows the model's seed: compile(seed=...)")
 _BETAS: dict[str, Rule] = {
@@ -57,6 +70,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     },
     "Dense": _KERNEL,
     "Conv2D": _CONVOLUTION,
+    "Conv2DTranspose": _CONVOLUTION,
     "DepthwiseConv2D": {
         **_CONVOLUTION,
         "depthwise_initializer": Same("kernel_initializer"),
@@ -70,10 +84,9 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     },
     "MaxPool2D": _POOL,
     "AvgPool2D": _POOL,
-    "GlobalAvgPool2D": {
-        **_IMAGES,
-        "keepdims": Only((False,), "put Reshape((1, 1, C)) behind it"),
-    },
+    "GlobalAvgPool2D": _GLOBAL_POOL,
+    "GlobalMaxPool2D": _GLOBAL_POOL,
+    "UpSampling2D": _IMAGES,
     "Flatten": _IMAGES,
     "Dropout": {
         "p": Same("rate"),
@@ -81,18 +94,14 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "noise_shape": Only((None,), "every element is dropped on its own here"),
     },
     "BatchNorm": {
+        **_NORM,
         "axis": Only((-1, 3), "channels are the last axis here: leave it out"),
-        "eps": Same("epsilon"),
-        "beta_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
-        "gamma_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
         "moving_mean_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
         "moving_variance_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
-        "beta_regularizer": Only((None,), "only kernels and biases are regularized here"),
-        "gamma_regularizer": Only((None,), "only kernels and biases are regularized here"),
-        "beta_constraint": _NO_CONSTRAINT,
-        "gamma_constraint": _NO_CONSTRAINT,
         "synchronized": Only((False,), "there is one device here"),
     },
+    "LayerNorm": {**_NORM, "rms_scaling": Only((False,), "that variant is not here")},
+    "GroupNorm": {**_NORM, "axis": Only((-1, 3), "channels are the last axis here: leave it out")},
     "ReLU": {
         "max_value": Only((None,), "this one has no upper bound: use Activation('relu6') for one of 6"),
         "negative_slope": Only((0, 0.0), "use LeakyReLU(negative_slope)"),

@@ -3,6 +3,12 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+
+namespace nnx::program {
+class Graph;
+}
+
 namespace nnx::bindings {
 
 void init_tensor(pybind11::module_& m);
@@ -18,6 +24,7 @@ void init_optimizer(pybind11::module_& m);
 void init_elementwise(pybind11::module_& m);
 void init_info(pybind11::module_& m);
 void init_graph(pybind11::module_& m);  // and Parameters
+void add_augment(pybind11::class_<program::Graph, std::shared_ptr<program::Graph>>& graph);
 void init_program(pybind11::module_& m);
 
 }  // namespace nnx::bindings

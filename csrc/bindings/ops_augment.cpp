@@ -34,9 +34,8 @@ ArrayResult warp(const std::string& where, const ArrayArgument& x, const std::st
   const ops::WarpOptions options =
       options_of(flip, motion, low, high, height, width, fill_mode, fill_value, interpolation);
   const Warp made = keyed(call.where(), options, seed, layer, step, flip_layer);
-  return call.result(without_gil([&] {
-    return ops::warp(call.where(), tx, ops::warp_shape(call.where(), tx.shape(), options), made);
-  }));
+  return call.result(without_gil(
+      [&] { return ops::warp(call.where(), tx, ops::warp_shape(call.where(), tx.shape(), options), made); }));
 }
 
 ArrayResult warp_backward(const std::string& where, const ArrayArgument& dy, const ShapeArgument& x_shape,

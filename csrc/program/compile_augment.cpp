@@ -59,10 +59,10 @@ void Compiler<T>::emit_augment(const Op& op) {
   switch (op.kind) {
     case NodeKind::channel_dropout: {
       const int64_t c = node.shape.back();
-      return append([=, key = dropout_key(node), kernel = table_.dropout.apply_channels](Context& context,
-                                                                                         int64_t n) {
-        kernel(context, n, c > 0 ? elements / c : 0, c, x, key, Policy::assign, y);
-      });
+      return append(
+          [=, key = dropout_key(node), kernel = table_.dropout.apply_channels](Context& context, int64_t n) {
+            kernel(context, n, c > 0 ? elements / c : 0, c, x, key, Policy::assign, y);
+          });
     }
     case NodeKind::noise:
       return append([=, key = dropout_key(node), stddev = node.rate, kernel = table_.dropout.add_normal](
@@ -105,8 +105,8 @@ void Compiler<T>::emit_augment_backward(const Op& op) {
   switch (op.kind) {
     case NodeKind::channel_dropout: {
       const int64_t c = node.shape.back();
-      return append([=, policy = policy_now, key = dropout_key(node),
-                     kernel = table_.dropout.apply_channels](Context& context, int64_t n) {
+      return append([=, policy = policy_now, key = dropout_key(node), kernel = table_.dropout.apply_channels](
+                        Context& context, int64_t n) {
         kernel(context, n, c > 0 ? elements / c : 0, c, dy, key, policy, dx);
       });
     }
@@ -125,10 +125,10 @@ void Compiler<T>::emit_augment_backward(const Op& op) {
       Contrast contrast = node.contrast;
       contrast.key = row_key(node);
       const int64_t c = node.shape.back();
-      return append([=, policy = policy_now, kernel = table_.augment.contrast_backward](Context& context,
-                                                                                        int64_t n) {
-        kernel(context, {n, elements / c, c}, contrast, dy, x, policy, dx);
-      });
+      return append(
+          [=, policy = policy_now, kernel = table_.augment.contrast_backward](Context& context, int64_t n) {
+            kernel(context, {n, elements / c, c}, contrast, dy, x, policy, dx);
+          });
     }
   }
 }

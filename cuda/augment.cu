@@ -1,5 +1,5 @@
+#include "core/image_map.h"
 #include "kernels/augment.h"
-
 #include "reduce.cuh"
 #include "table.h"
 
@@ -7,8 +7,8 @@ namespace nnx::cuda {
 
 constexpr int64_t kTile = 8 * kThreads;  // elements of a sample that a block writes
 
-// The up to four points of an image that an output point is made of. point: -1: the fill value; weight: 0: not
-// read.
+// The up to four points of an image that an output point is made of. point: -1: the fill value; weight: 0:
+// not read.
 template <class T>
 struct Corners {
   int64_t point[4];
@@ -20,15 +20,20 @@ __device__ __forceinline__ Corners<T> corners_of(const WarpShape& s, const Warp&
                                                  int64_t i, int64_t j) {
   Tap row, column;
   taps_at(map, warp, s.h, s.w, i, j, row, column);
+  int64_t rows[2], columns[2];
+#pragma unroll
+  for (int k = 0; k < 2; ++k) {
+    rows[k] = source(row.first + k, s.h, warp.fill, map.flip_rows);
+    columns[k] = source(column.first + k, s.w, warp.fill, map.flip_columns);
+  }
+  const double down[] = {1.0 - row.fraction, row.fraction};
+  const double right[] = {1.0 - column.fraction, column.fraction};
   Corners<T> corners;
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    const int down = k / 2, right = k % 2;
-    const int64_t r = source(row.first + down, s.h, warp.fill, map.flip_rows);
-    const int64_t c = source(column.first + right, s.w, warp.fill, map.flip_columns);
+    const int64_t r = rows[k / 2], c = columns[k % 2];
     corners.point[k] = r < 0 || c < 0 ? -1 : r * s.w + c;
-    corners.weight[k] = static_cast<T>((down != 0 ? row.fraction : 1.0 - row.fraction) *
-                                       (right != 0 ? column.fraction : 1.0 - column.fraction));
+    corners.weight[k] = static_cast<T>(down[k / 2] * right[k % 2]);
   }
   return corners;
 }
@@ -117,7 +122,8 @@ __device__ __forceinline__ double mean_of(const ContrastShape& s, int64_t first,
   return sums[0] / static_cast<double>(s.points);
 }
 
-// A block takes one channel of one sample after the other. dy: null in the forward pass, which writes y to `to`
+// A block takes one channel of one sample after the other. dy: null in the forward pass, which writes y to
+// `to`
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     contrast_kernel(ContrastShape s, Contrast contrast, const T* dy, const T* x, Policy policy, T* to) {
@@ -132,8 +138,8 @@ __global__ void __launch_bounds__(kThreads)
     sync_block();
     const double factor = storage.factor;
     const T by = static_cast<T>(factor);
-    const T mean = static_cast<T>(
-        mean_of(s, first, storage.sums, [&](int64_t i) { return static_cast<double>(x[i]); }));
+    const T mean =
+        static_cast<T>(mean_of(s, first, storage.sums, [&](int64_t i) { return static_cast<double>(x[i]); }));
     const auto stretched = [&](int64_t i) { return (x[i] - mean) * by + mean; };
     if (dy == nullptr) {
       for (int64_t p = threadIdx.x; p < s.points; p += kThreads) {

@@ -83,8 +83,7 @@ __global__ void __launch_bounds__(kThreads)
   for (int64_t i = thread_of_grid(); i < n * points * c; i += threads_of_grid()) {
     const Split point = split(i, c), sample = split(point.quotient, points);
     const int64_t at = first + sample.quotient * c + point.remainder;
-    const PhiloxCounter block =
-        philox_block(static_cast<uint64_t>(at) / 4, words.seed, words.layer, step);
+    const PhiloxCounter block = philox_block(static_cast<uint64_t>(at) / 4, words.seed, words.layer, step);
     put(y + i, kept(block.word[at % 4]) ? x[i] * scale : T(0), policy);
   }
 }

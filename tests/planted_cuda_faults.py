@@ -28,7 +28,7 @@ DENSE, CONV, LOSS, NORM, POOL, OPTIMIZER, MODELS = (
 )
 PRODUCTS = "test_cuda_products.py"
 ACCUMULATION, OPTIMIZERS, REGULARIZERS = "test_accumulation.py", "test_optimizers.py", "test_regularizers.py"
-CHAIN, AUGMENT = "test_cuda_chain.py", "test_augment.py"
+CHAIN, AUGMENT = "test_cuda_chain.py", "test_augmentation.py"
 DIAGNOSTICS = "callbacks/test_diagnostics.py"
 
 CUDA_FAULTS = [
@@ -153,7 +153,7 @@ CUDA_FAULTS = [
     # Augmentation
     fault("augment.cu", "i, j, row, column);", "j, i, row, column);", "rows and columns exchanged"),
     fault("augment.cu", "corners.point[k] = r < 0 || c < 0 ? -1 : r * s.w + c;", "corners.point[k] = r < 0 && c < 0 ? -1 : r * s.w + c;", "filled in the corners alone"),
-    fault("augment.cu", "(right != 0 ? column.fraction : 1.0 - column.fraction)", "(right != 0 ? 1.0 - column.fraction : column.fraction)", "neighbours' weights exchanged"),
+    fault("augment.cu", "right[] = {1.0 - column.fraction, column.fraction};", "right[] = {column.fraction, 1.0 - column.fraction};", "neighbours' weights exchanged"),
     fault("augment.cu", "(from < 0 ? static_cast<T>(warp.fill_value)", "(from < 0 ? T(0)", "filled with zeros"),
     fault("augment.cu", "const int64_t n = item / tiles, begin", "const int64_t n = item / tiles * 0, begin", "one draw for all samples"),
     fault("augment.cu", "if (policy == Policy::assign) {", "if (true) {", "a gradient written over another", AUGMENT),

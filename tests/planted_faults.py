@@ -28,6 +28,7 @@ DENSE, CONV, GRADIENTS, DETERMINISM = (
     "test_determinism.py",
 )
 TRAINING, UPDATES = "test_training.py", "test_updates.py"
+AUGMENT, AUGMENT_OPS = "test_augmentation.py", "ops/test_augment.py"
 OPTIMIZER, OPTIMIZERS = "ops/test_optimizer.py", "test_optimizers.py"
 DIAGNOSTICS = "callbacks/test_diagnostics.py"
 REGULARIZERS, ACCUMULATION = "test_regularizers.py", "test_accumulation.py"
@@ -242,7 +243,7 @@ FAULTS = [
     fault("philox_vector.h", "round < 10", "round < 9", "nine rounds of Philox", "ops/test_dropout.py"),
     fault("philox_vector.h", "uint64_t{layer} << 16", "uint64_t{layer} << 15", "layer in the wrong bits", "ops/test_dropout.py"),
     fault("philox_vector.h", "(step >> 32 & 0xFFFFu)", "(step >> 33 & 0xFFFFu)", "high half of the step misplaced", "ops/test_dropout.py"),
-    fault("dropout.cpp", "static_cast<T>(1.0 / (1.0 - key.rate))", "static_cast<T>(1.0 - key.rate)", "scaled the wrong way"),
+    fault("dropout.cpp", "static_cast<T>(1.0 / (1.0 - rate))", "static_cast<T>(1.0 - rate)", "scaled the wrong way"),
     fault("dropout.cpp", "static_cast<uint64_t>(first + i) / 4, key.seed", "static_cast<uint64_t>(first + i), key.seed", "elements taken for blocks"),
     fault("norm.cpp", "put(dgamma + c, static_cast<T>(product * inverse), policy_parameters);",
           "put(dgamma + c, static_cast<T>(product), policy_parameters);", "gradient of gamma not scaled"),
@@ -312,6 +313,30 @@ FAULTS = [
     fault("dropout.cpp", "static_cast<const uint32_t*>(words) + within", "static_cast<const uint32_t*>(words)", "masks of parts begin with a block",
           ACCUMULATION),
     fault("dropout.cpp", "*key.row * key.row_elements : 0", "0 : 0", "every part has the first part's mask", ACCUMULATION),
+    fault("dropout.cpp", "const int64_t at = first + sample * c + channel, within = at % 4;", "const int64_t at = sample * c + channel, within = at % 4;",
+          "every part drops the first part's channels", AUGMENT),
+    fault("dropout.cpp", "kept<T>(words + within + i, threshold), scaled", "kept<T>(words + i, threshold), scaled", "channels of a sample begin with a block"),
+    fault("dropout.cpp", "const int64_t before = (first + begin) % 2;", "const int64_t before = 0;", "noise of parts begins with a pair", AUGMENT),
+    fault("box_muller.h", "body(at + 1, odd[lane])", "body(at + 1, even[lane])", "a pair's numbers alike", "ops/test_dropout.py"),
+    fault("augment.cpp", "if (policy == Policy::assign) {", "if (true) {", "a gradient written over another", AUGMENT),
+    fault("augment.cpp", "point[c] += corners.weight[k] * from[c];", "point[c] = corners.weight[k] * from[c];", "points that are read twice get one gradient"),
+    fault("augment.cpp", "static_cast<T>((1.0 - factor) * slopes[k])", "T(0)", "the mean's part of the gradient dropped"),
+    fault("augment.cpp", "return value < floor || value > ceiling ? T(0) : dy[i];", "return dy[i];", "what was clipped passes a gradient on"),
+    fault("augment.cpp", "for (int64_t k = 0; k < m.rest; ++k) body(", "for (int64_t k = 1; k < m.rest; ++k) body(", "a point left out of the last row"),
+    fault("augment.cpp", "value < floor ? floor : value > ceiling ? ceiling : value;", "value > ceiling ? ceiling : value;", "clipped from above alone"),
+    fault("warp.h", "corners.point[k] = r < 0 || c < 0 ? -1 : r * s.w + c;", "corners.point[k] = r < 0 ? -1 : r * s.w + c;", "columns never filled", AUGMENT_OPS),
+    fault("warp.h", "right[] = {1.0 - column.fraction, column.fraction};", "right[] = {column.fraction, 1.0 - column.fraction};", "neighbours' weights exchanged", AUGMENT_OPS),
+    fault("warp.h", "const int64_t from = min_of(max_of(-first, 0), columns);", "const int64_t from = min_of(max_of(-first, 0), s.ow);", "a tap beyond the row", AUGMENT_OPS),
+    fault("warp.h", "min_of(s.w - first, columns));", "columns);", "the next row shines in", AUGMENT_OPS),
+    fault("warp.h", "row_at(map.row.first + i + 1) : a;", "row_at(map.row.first + i) : a;", "rows not blended", AUGMENT_OPS),
+    fault("warp.h", "const int64_t last = s.w - 1 - first;", "const int64_t last = s.w - first;", "a flip that is off by one", AUGMENT_OPS),
+    fault("warp.h", "blend(s.ow * s.c, right, line, line + s.c, y);", "blend(s.ow * s.c, right, line, line + 1, y);", "channels blended with each other", AUGMENT_OPS),
+    fault("../core/image_map.h", "first + sample), key.seed", "sample), key.seed", "every part has the first part's draws", AUGMENT),
+    fault("../core/image_map.h", "words.word[1] >> 31 != 0", "words.word[0] >> 31 != 0", "both flips by one word", AUGMENT_OPS),
+    fault("../core/image_map.h", "bilinear ? place : place + 0.5", "place", "rounded down", AUGMENT_OPS),
+    fault("../core/image_map.h", "(h - oh + 1) >> 32", "(h - oh) >> 32", "the last row is never a crop's first", AUGMENT_OPS),
+    fault("../core/image_map.h", "i = period - 1 - i;", "i = period - 2 - i;", "the edge not repeated", AUGMENT_OPS),
+    fault("../core/image_map.h", "map.cosine * right - map.sine * down", "map.cosine * right + map.sine * down", "sheared, not turned", AUGMENT_OPS),
     fault("optimizer.cpp", "*scale = norm > clip_norm &&", "*scale = norm < clip_norm &&", "small gradients scaled up", TRAINING),
     fault("elementwise.cpp", "return load_some(x + i, lanes) * by;", "return load_some(x + i, lanes) * (by + 1);", "wrong factor", GRADIENTS),
     fault("gather.h", "label >= 0 && label < classes", "label >= 0 && label <= classes", "a label too many", ("test_changed_labels.py",)),

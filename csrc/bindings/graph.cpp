@@ -40,22 +40,6 @@ ops::Pool2dOptions read_pool2d(const char* where, const PairArgument& pool_size,
   return options;
 }
 
-using Range = std::pair<double, double>;
-using OptionalSeed = std::optional<IntegerArgument>;
-
-std::optional<uint64_t> read_seed(const char* where, const OptionalSeed& seed) {
-  if (!seed || seed->object.is_none()) return {};
-  return read_unsigned(where, "seed", seed->object);
-}
-
-int warp(Graph& graph, const std::string& where, int x, const std::string& flip, const std::string& motion,
-         const Range& low, const Range& high, int64_t height, int64_t width, const std::string& fill_mode,
-         double fill_value, const std::string& interpolation, uint32_t layer, const OptionalSeed& seed) {
-  const ops::WarpOptions options{flip,       motion,        low,    high, fill_mode,
-                                 fill_value, interpolation, height, width};
-  return graph.warp(where.c_str(), x, options, layer, read_seed(where.c_str(), seed));
-}
-
 Specification describe(const Graph& graph, int id) {
   const Node& node = graph.node(id);
   py::list values, parameters;
@@ -81,6 +65,7 @@ Specification describe(const Graph& graph, int id) {
 void add_graph(py::module_& m) {
   GraphClass graph_class(m, "Graph",
                          "A traced forward pass: nodes by number, shapes without the batch axis.");
+  add_augment(graph_class);
   graph_class.def(py::init<>())
       .def("scope", &Graph::scope, py::arg("name"), "Nodes added from now on belong to this layer.")
       .def(
@@ -138,37 +123,6 @@ void add_graph(py::module_& m) {
       .def("log_softmax", &Graph::log_softmax, py::arg("x"), "Along the last axis.")
       .def("dropout", &Graph::dropout, py::arg("x"), py::arg("rate"), py::arg("layer"),
            "Passes x on where the program does not train.")
-      .def(
-          "channel_dropout",
-          [](Graph& graph, int x, double rate, uint32_t layer, const OptionalSeed& seed) {
-            return graph.channel_dropout(x, rate, layer, read_seed("spatial_dropout2d", seed));
-          },
-          py::arg("x"), py::arg("rate"), py::arg("layer"), py::arg("seed") = py::none(),
-          "x (H, W, C), whole channels; passes x on where the program does not train.")
-      .def(
-          "noise",
-          [](Graph& graph, int x, double stddev, uint32_t layer, const OptionalSeed& seed) {
-            return graph.noise(x, stddev, layer, read_seed("gaussian_noise", seed));
-          },
-          py::arg("x"), py::arg("stddev"), py::arg("layer"), py::arg("seed") = py::none(),
-          "x plus normal numbers; passes x on where the program does not train.")
-      .def("warp", &warp, py::arg("where"), py::arg("x"), py::arg("flip") = "none",
-           py::arg("motion") = "none", py::arg("low") = Range{0, 0}, py::arg("high") = Range{0, 0},
-           py::arg("height") = 0, py::arg("width") = 0, py::arg("fill_mode") = "reflect",
-           py::arg("fill_value") = 0.0, py::arg("interpolation") = "bilinear", py::arg("layer") = 0,
-           py::arg("seed") = py::none(),
-           "x (H, W, C) -> (OH, OW, C). Where the program does not train, crops take the centre, and all "
-           "else passes x on.")
-      .def(
-          "contrast",
-          [](Graph& graph, int x, double low, double high, const Range& value_range, uint32_t layer,
-             const OptionalSeed& seed) {
-            return graph.contrast(x, {{}, low, high, value_range.first, value_range.second}, layer,
-                                  read_seed("random_contrast", seed));
-          },
-          py::arg("x"), py::arg("low"), py::arg("high"), py::arg("value_range"), py::arg("layer"),
-          py::arg("seed") = py::none(),
-          "x (H, W, C), stretched about its means; passes x on where the program does not train.")
       .def("batch_norm", &Graph::batch_norm, py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"),
            py::arg("variance"), py::arg("momentum"), py::arg("epsilon"), "Over every axis but the last.")
       .def("local_response_norm", &Graph::local_response_norm, py::arg("x"), py::arg("size"),

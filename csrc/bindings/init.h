@@ -3,6 +3,12 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+
+namespace nnx::program {
+class Graph;
+}
+
 namespace nnx::bindings {
 
 void init_tensor(pybind11::module_& m);
@@ -20,6 +26,7 @@ void init_info(pybind11::module_& m);
 void init_graph(pybind11::module_& m);
 void init_parameters(pybind11::module_& m);
 void init_arithmetic(pybind11::module_& m);  // and its nodes of Graph
+void add_augment(pybind11::class_<program::Graph, std::shared_ptr<program::Graph>>& graph);
 void init_program(pybind11::module_& m);
 
 }  // namespace nnx::bindings

@@ -8,35 +8,10 @@
 
 #include <cmath>
 
-#include "core/context.h"
 #include "core/philox.h"
+#include "core/warp.h"
 
 namespace nnx {
-
-struct RowKey {
-  uint64_t seed = 0;
-  uint32_t layer = 0;             // < 2^16
-  Live<uint64_t> step;            // value, plus *step.at where that is given; < 2^48
-  const int64_t* row = nullptr;   // where given, sample 0 is row *row of the step
-};
-
-enum class Motion : int32_t { none, translation, crop, center_crop, rotation };
-
-// What lies outside the image: its mirror image (b a | a b c | c b), one number, its edge, or itself again.
-enum class Fill : int32_t { reflect, constant, nearest, wrap };
-
-struct Warp {
-  bool flips_rows = false, flips_columns = false;  // up and down, left and right; before the motion
-  RowKey flip;
-  Motion motion = Motion::none;
-  RowKey move;
-  // Uniform in [low, high). Translation: of the height down, of the width to the right. Rotation: [0] alone,
-  // in full turns, counterclockwise.
-  double low[2] = {0.0, 0.0}, high[2] = {0.0, 0.0};
-  Fill fill = Fill::reflect;
-  double fill_value = 0.0;
-  bool bilinear = true;
-};
 
 // The points that an output coordinate is taken from: (1 - fraction) * at `first` + fraction * at the next.
 struct Tap {
@@ -106,7 +81,8 @@ static inline NNX_HOST_DEVICE void taps_at(const ImageMap& map, const Warp& warp
     column = {map.column.first + j, map.column.fraction};
     return;
   }
-  const double middle_row = 0.5 * static_cast<double>(h - 1), middle_column = 0.5 * static_cast<double>(w - 1);
+  const double middle_row = 0.5 * static_cast<double>(h - 1),
+               middle_column = 0.5 * static_cast<double>(w - 1);
   const double down = static_cast<double>(i) - middle_row, right = static_cast<double>(j) - middle_column;
   row = tap_at(map.sine * right + map.cosine * down + middle_row, warp.bilinear);
   column = tap_at(map.cosine * right - map.sine * down + middle_column, warp.bilinear);

@@ -1,18 +1,23 @@
+#include "cpu/box_muller.h"
 #include "cpu/fill.h"
 #include "cpu/parallel.h"
 #include "cpu/philox_vector.h"
 #include "cpu/put.h"
-#include "cpu/vmath.h"
 
 namespace nnx::cpu::NNX_ISA {
 
 constexpr int64_t kGrain = 8192;  // a multiple of kBatchWords
 
+// The place of element 0 in the mask.
+static inline int64_t first_of(const DropoutKey& key) {
+  return key.row != nullptr ? *key.row * key.row_elements : 0;
+}
+
 // body(begin, count, words): words[i] belongs to element begin + i; count <= kBatchWords.
 template <class F>
 NNX_INLINE void for_words(Context& context, int64_t n, const DropoutKey& key, const F& body) {
   const uint64_t step = key.step.value + (key.step.at != nullptr ? *key.step.at : 0);
-  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
+  const int64_t first = first_of(key);
   for_ranges(context, n, kGrain, [&](int64_t begin, int64_t end) {
     // Some more than a batch: of words that begin within a block whole vectors are read all the same.
     alignas(64) uint32_t words[kBatchWords + kVectorBytes / 4] = {};
@@ -36,6 +41,11 @@ static inline Threshold threshold_of(double rate) {
   return {static_cast<uint32_t>(threshold - 1), threshold == 0};
 }
 
+template <class T>
+NNX_INLINE Vec<T> scale_of(double rate) {
+  return broadcast(static_cast<T>(1.0 / (1.0 - rate)));
+}
+
 // Lanes of -1 where kept.
 template <class T>
 NNX_INLINE IntVec<T> kept(const uint32_t* words, Threshold threshold) {
@@ -55,7 +65,7 @@ NNX_INLINE IntVec<T> kept(const uint32_t* words, Threshold threshold) {
 template <class T>
 static void apply(Context& context, int64_t n, const T* x, const DropoutKey& key, Policy policy, T* y) {
   const Threshold threshold = threshold_of(key.rate);
-  const Vec<T> scale = broadcast(static_cast<T>(1.0 / (1.0 - key.rate)));
+  const Vec<T> scale = scale_of<T>(key.rate);
   for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
     for_vectors<T>(0, count, [&](int64_t i, int64_t lanes) {
       const Vec<T> scaled = load_some(x + begin + i, lanes) * scale;
@@ -68,9 +78,9 @@ template <class T>
 static void apply_channels(Context& context, int64_t n, int64_t points, int64_t c, const T* x,
                            const DropoutKey& key, Policy policy, T* y) {
   const Threshold threshold = threshold_of(key.rate);
-  const Vec<T> scale = broadcast(static_cast<T>(1.0 / (1.0 - key.rate)));
+  const Vec<T> scale = scale_of<T>(key.rate);
   const uint64_t step = key.step.value + (key.step.at != nullptr ? *key.step.at : 0);
-  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
+  const int64_t first = first_of(key);
   for_ranges(context, n, max_of(1, kGrain / max_of(points * c, 1)), [&](int64_t begin, int64_t end) {
     alignas(64) uint32_t words[kBatchWords + kVectorBytes / 4] = {};
     for (int64_t sample = begin; sample < end; ++sample) {
@@ -111,55 +121,6 @@ static void uniform(Context& context, int64_t n, const DropoutKey& key, double l
   });
 }
 
-// sin and cos of 2 pi u for u in [0, 1), within 2^-52: by the nearest quarter turn.
-NNX_INLINE void sincos_turns(Vec<double> u, Vec<double>& sine, Vec<double>& cosine) {
-  constexpr double kSine[] = {6.2831853071795864572,  -41.341702240399636207, 81.605249275948035209,
-                              -76.705859704274550647, 42.058685020160894047,  -15.093804209987113512,
-                              3.7808689593022955184};
-  constexpr double kCosine[] = {1.0,
-                                -19.739208802178716989,
-                                64.939394022667957529,
-                                -85.456817206522712487,
-                                60.24464132886729332,
-                                -26.426250908622135959,
-                                7.9030916877516976361,
-                                -1.6968494702918826806};
-  const double round = MathConstants<double>::kRound;
-  const Vec<double> shifted = u * 4 + round;
-  const IntVec<double> quarter = (IntVec<double>)shifted;
-  const Vec<double> r = u - (shifted - round) * 0.25, z = r * r;
-  const Vec<double> s = r * polynomial(z, kSine), c = polynomial(z, kCosine);
-  const IntVec<double> odd = (quarter & 1) != 0;
-  sine = odd ? c : s;
-  cosine = odd ? s : c;
-  sine = (quarter & 2) != 0 ? -sine : sine;
-  cosine = ((quarter + 1) & 2) != 0 ? -cosine : cosine;
-}
-
-// body(i, value) for i in [0, count): normal by Box and Muller from the words of (i, i + 1), i even. Elements i
-// and i + 1 are deviation * sqrt(-2 log((w_i + 1) / 2^32)) times the cosine and the sine of
-// 2 pi w_(i+1) / 2^32.
-template <class F>
-NNX_INLINE void for_normals(int64_t count, const uint32_t* words, double deviation, const F& body) {
-  constexpr int kPairs = kLanes<double>;
-  for (int64_t i = 0; i < count; i += 2 * kPairs) {
-    Vec<double> radius, turns;
-    for (int lane = 0; lane < kPairs; ++lane) {
-      radius[lane] = (words[i + 2 * lane] + 1.0) * 0x1p-32;
-      turns[lane] = words[i + 2 * lane + 1] * 0x1p-32;
-    }
-    radius = square_root(log<double>(radius) * -2) * deviation;
-    Vec<double> sine, cosine;
-    sincos_turns(turns, sine, cosine);
-    const Vec<double> even = radius * cosine, odd = radius * sine;
-    for (int lane = 0; lane < kPairs; ++lane) {
-      const int64_t at = i + 2 * lane;
-      if (at < count) body(at, even[lane]);
-      if (at + 1 < count) body(at + 1, odd[lane]);
-    }
-  }
-}
-
 template <class T>
 static void normal(Context& context, int64_t n, const DropoutKey& key, double mean, double deviation, T* y) {
   for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
@@ -171,7 +132,7 @@ static void normal(Context& context, int64_t n, const DropoutKey& key, double me
 template <class T>
 static void add_normal(Context& context, int64_t n, const T* x, const DropoutKey& key, double deviation,
                        T* y) {
-  const int64_t first = key.row != nullptr ? *key.row * key.row_elements : 0;
+  const int64_t first = first_of(key);
   for_words(context, n, key, [&](int64_t begin, int64_t count, const uint32_t* words) {
     // Where a part begins with the second of a pair, its first is in the words, too.
     const int64_t before = (first + begin) % 2;

@@ -2,7 +2,7 @@
 // What is drawn, and what it does to coordinates: core/image_map.h.
 #pragma once
 
-#include "core/image_map.h"
+#include "core/warp.h"
 
 namespace nnx {
 

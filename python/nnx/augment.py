@@ -22,7 +22,7 @@ from nnx import ops
 from nnx._checks import integer, number
 from nnx.graph.symbol import may_train
 from nnx.layers.base import Layer
-from nnx.ops.augment import Factor, FillMode, Flip, Interpolation, contrast_range, symmetric_range
+from nnx.ops._factors import Factor, FillMode, Flip, Interpolation, contrast_range, symmetric_range
 
 __all__ = ["RandomContrast", "RandomCrop", "RandomFlip", "RandomRotation", "RandomTranslation"]
 

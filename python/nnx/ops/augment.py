@@ -9,19 +9,22 @@ centre.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from nnx import _core
-from nnx._checks import number
 from nnx.graph.symbol import Symbol
+from nnx.ops._factors import (
+    Factor,
+    FillMode,
+    Flip,
+    Interpolation,
+    contrast_range,
+    rotation_options,
+    translation_options,
+)
 from nnx.ops._types import Array, Concrete
-
-Factor: TypeAlias = float | tuple[float, float]
-Flip: TypeAlias = Literal["horizontal", "vertical", "horizontal_and_vertical"]
-FillMode: TypeAlias = Literal["reflect", "constant", "nearest", "wrap"]
-Interpolation: TypeAlias = Literal["bilinear", "nearest"]
 
 
 def random_flip(
@@ -69,13 +72,9 @@ def random_translation(
             (a a | a b c | c c) or "wrap" (b c | a b c | a b).
         interpolation: "bilinear" moves by fractions of pixels, "nearest" by whole ones.
         fill_value: see `fill_mode`.
-        seed: an int in [0, 2^64).
-        layer: an int below 2^16 that tells draws of one step apart.
-        step: an int below 2^48.
-
-    Raises:
-        TypeError: where x is not float32 or float64, or the seed is missing.
-        ValueError: where x is not NHWC, or a number or name is none of those above.
+        seed: as for `random_flip`, like `layer`, `step` and the errors raised.
+        layer: see `seed`.
+        step: see `seed`.
     """
     where = "random_translation"
     return _warp(
@@ -84,7 +83,7 @@ def random_translation(
         seed,
         layer,
         step,
-        **_translation(where, height_factor, width_factor, fill_mode, interpolation, fill_value),
+        **translation_options(where, height_factor, width_factor, fill_mode, interpolation, fill_value),
     )
 
 
@@ -101,8 +100,10 @@ def random_translation_backward(
 ) -> Concrete:
     """The gradient of `random_translation`, whose arguments follow dy (N, H, W, C) -> dx, like dy."""
     where = "random_translation_backward"
-    options = _translation(where, height_factor, width_factor, fill_mode, interpolation, fill_value)
-    return _core.warp_backward(where, dy, np.shape(dy), seed=seed, layer=layer, step=step, **options)
+    options = translation_options(where, height_factor, width_factor, fill_mode, interpolation, fill_value)
+    return _core.warp_backward(
+        where, dy, np.shape(dy), seed=_seed(where, seed), layer=layer, step=step, **options
+    )
 
 
 def random_crop(
@@ -116,13 +117,9 @@ def random_crop(
         x: (N, H, W, C).
         height: an int in [1, H].
         width: an int in [1, W].
-        seed: an int in [0, 2^64).
-        layer: an int below 2^16 that tells draws of one step apart.
-        step: an int below 2^48.
-
-    Raises:
-        TypeError: where x is not float32 or float64, or the seed is missing.
-        ValueError: where x is not NHWC, or a number is out of range.
+        seed: as for `random_flip`, like `layer`, `step` and the errors raised.
+        layer: see `seed`.
+        step: see `seed`.
     """
     return _warp("random_crop", x, seed, layer, step, motion="crop", height=height, width=width)
 
@@ -137,14 +134,15 @@ def random_crop_backward(
     step: int = 0,
 ) -> Concrete:
     """The gradient of `random_crop`: dy (N, height, width, C), x_shape (N, H, W, C) -> dx (N, H, W, C)."""
+    where = "random_crop_backward"
     return _core.warp_backward(
-        "random_crop_backward",
+        where,
         dy,
         x_shape,
         motion="crop",
         height=height,
         width=width,
-        seed=seed,
+        seed=_seed(where, seed),
         layer=layer,
         step=step,
     )
@@ -187,16 +185,12 @@ def random_rotation(
         fill_mode: as for `random_translation`, like `interpolation` and `fill_value`.
         interpolation: see `fill_mode`.
         fill_value: see `fill_mode`.
-        seed: an int in [0, 2^64).
-        layer: an int below 2^16 that tells draws of one step apart.
-        step: an int below 2^48.
-
-    Raises:
-        TypeError: where x is not float32 or float64, or the seed is missing.
-        ValueError: where x is not NHWC, or a number or name is none of those above.
+        seed: as for `random_flip`, like `layer`, `step` and the errors raised.
+        layer: see `seed`.
+        step: see `seed`.
     """
     where = "random_rotation"
-    options = _rotation(where, factor, fill_mode, interpolation, fill_value)
+    options = rotation_options(where, factor, fill_mode, interpolation, fill_value)
     return _warp(where, x, seed, layer, step, **options)
 
 
@@ -212,8 +206,10 @@ def random_rotation_backward(
 ) -> Concrete:
     """The gradient of `random_rotation`, whose arguments follow dy (N, H, W, C) -> dx, like dy."""
     where = "random_rotation_backward"
-    options = _rotation(where, factor, fill_mode, interpolation, fill_value)
-    return _core.warp_backward(where, dy, np.shape(dy), seed=seed, layer=layer, step=step, **options)
+    options = rotation_options(where, factor, fill_mode, interpolation, fill_value)
+    return _core.warp_backward(
+        where, dy, np.shape(dy), seed=_seed(where, seed), layer=layer, step=step, **options
+    )
 
 
 def random_contrast(
@@ -230,13 +226,9 @@ def random_contrast(
         x: (N, H, W, C).
         factor: (lower, upper), in [0, 1]: f is uniform in [1 - lower, 1 + upper); one number is both.
         value_range: what comes out is clipped to it.
-        seed: an int in [0, 2^64).
-        layer: an int below 2^16 that tells draws of one step apart.
-        step: an int below 2^48.
-
-    Raises:
-        TypeError: where x is not float32 or float64, or the seed is missing.
-        ValueError: where x is not NHWC, or a number is out of range.
+        seed: as for `random_flip`, like `layer`, `step` and the errors raised.
+        layer: see `seed`.
+        step: see `seed`.
     """
     low, high = contrast_range("random_contrast", factor)
     if isinstance(x, Symbol):
@@ -263,62 +255,13 @@ def random_contrast_backward(
     return _core.random_contrast_backward(dy, x, low, high, value_range, _seed(where, seed), layer, step)
 
 
-def symmetric_range(where: str, argument: str, factor: Any) -> tuple[float, float]:
-    """(low, high) of a number f, which means (-f, f), or of a pair; all in [-1, 1]."""
-    if isinstance(factor, (tuple, list)):
-        if len(factor) != 2:
-            raise ValueError(f"{where}: argument '{argument}' expected a number or two, got {factor!r}")
-        low, high = (number(where, argument, value, -1, 1) for value in factor)
-        return min(low, high), max(low, high)
-    bound = abs(number(where, argument, factor, -1, 1))
-    return -bound, bound
-
-
-def contrast_range(where: str, factor: Any) -> tuple[float, float]:
-    """(1 - lower, 1 + upper) of one number or (lower, upper), in [0, 1]."""
-    if isinstance(factor, (tuple, list)) and len(factor) != 2:
-        raise ValueError(f"{where}: argument 'factor' expected a number or two, got {factor!r}")
-    pair = factor if isinstance(factor, (tuple, list)) else (factor, factor)
-    lower, upper = (number(where, "factor", value, 0, 1) for value in pair)
-    return 1 - lower, 1 + upper
-
-
-def _translation(
-    where: str, height_factor: Any, width_factor: Any, fill_mode: str, interpolation: str, fill_value: float
-) -> dict[str, Any]:
-    down = symmetric_range(where, "height_factor", height_factor)
-    right = symmetric_range(where, "width_factor", width_factor)
-    return {
-        "motion": "translation",
-        "low": (down[0], right[0]),
-        "high": (down[1], right[1]),
-        "fill_mode": fill_mode,
-        "fill_value": fill_value,
-        "interpolation": interpolation,
-    }
-
-
-def _rotation(
-    where: str, factor: Any, fill_mode: str, interpolation: str, fill_value: float
-) -> dict[str, Any]:
-    low, high = symmetric_range(where, "factor", factor)
-    return {
-        "motion": "rotation",
-        "low": (low, 0),
-        "high": (high, 0),
-        "fill_mode": fill_mode,
-        "fill_value": fill_value,
-        "interpolation": interpolation,
-    }
-
-
 def _seed(where: str, seed: int | None) -> int:
     if seed is None:
         raise TypeError(f"{where}: argument 'seed' expected an int, got None")
     return seed
 
 
-def _warp(where: str, x: Any, seed: int | None, layer: int, step: int, **options: Any) -> Any:
+def _warp(where: str, x: Array, seed: int | None, layer: int, step: int, **options: Any) -> Array:
     if isinstance(x, Symbol):
         drawn = options.get("motion") != "center_crop"
         number_of_draw = x.trace.next_dropout() if drawn else 0

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "ops/checks.h"
 #include "ops/loss.h"
 
 namespace nnx::bindings {
@@ -41,6 +42,8 @@ LossSpec read_loss(const Specification& specification) {
     bad_value("program", "reduction", "'mean' or 'sum'", "'" + reduction + "'");
   }
   loss.sum = reduction == "sum";
+  loss.weight = entry(specification, "weight", 1.0);
+  ops::expect_finite("program", "weight", loss.weight);
   return loss;
 }
 
@@ -89,7 +92,10 @@ std::vector<ParameterSpec> read_parameters(const std::vector<std::tuple<double, 
 MetricSpec read_metric(const Specification& specification) {
   const auto kind = entry<std::string>(specification, "kind", "");
   MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1),
-                    entry(specification, "threshold", 0.5)};
+                    entry(specification, "threshold", 0.5), 0};
+  const auto output = entry<int64_t>(specification, "output", 0);
+  if (output < 0) bad_value("program", "metrics", "an output of at least 0", output);
+  metric.output = static_cast<size_t>(output);
   if (kind == "top_k") return metric;
   if (kind == "binary") {
     metric.kind = MetricKind::binary;
@@ -99,9 +105,11 @@ MetricSpec read_metric(const Specification& specification) {
     metric.kind = MetricKind::binary_confusion;
   } else if (kind == "regression") {
     metric.kind = MetricKind::regression;
+  } else if (kind == "loss") {
+    metric.kind = MetricKind::loss;
   } else {
-    bad_value("program", "metrics", "'top_k', 'binary', 'confusion', 'binary_confusion' or 'regression'",
-              "'" + kind + "'");
+    bad_value("program", "metrics",
+              "'top_k', 'binary', 'confusion', 'binary_confusion', 'regression' or 'loss'", "'" + kind + "'");
   }
   return metric;
 }

@@ -27,6 +27,7 @@ from nnx import (
 from nnx._config import register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
 from nnx.callbacks import Callback, History
+from nnx.graph.recording import Input
 from nnx.layers import (
     ELU,
     GELU,
@@ -93,6 +94,7 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2D",
     "History",
+    "Input",
     "Layer",
     "LeakyReLU",
     "Lion",

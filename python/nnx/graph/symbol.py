@@ -34,6 +34,12 @@ class Trace:
         """The symbol that `forward` begins with; `shape` is without the batch axis."""
         return Symbol(self, self.graph.input(shape))
 
+    def run(self, layer: Any, shape: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What a layer puts out, built for inputs of that shape where it is not."""
+        with self.scope(layer):
+            layer.ensure_built(shape)
+            return layer.forward(*inputs, **named)
+
     def parameter(self, weight: Weight) -> int:
         """The node of a weight: one for all its uses."""
         node = self._nodes.get(id(weight))

@@ -15,6 +15,7 @@ from nnx._config import Configured
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
+from nnx.graph.inputs import shape_of, symbols_in
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight, assign_all
 from nnx.initializers import InitializerLike
@@ -155,20 +156,22 @@ class Layer(Configured):
     def build(self, input_shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""
 
-    def forward(self, x: Any) -> Any:
-        """The layer's output, from a Symbol or an array."""
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """The layer's output, from a Symbol or an array, or several."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x)")
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, *more: Any, **named: Any) -> Any:
         """`forward`, after building the layer where that has not happened.
 
         Arrays that are neither float32 nor float64, and those whose dtype is not that of the layer's weights,
         are converted.
         """
-        if isinstance(x, Symbol):
-            with x.trace.scope(self):
-                self.ensure_built(x.sample_shape)
-                return self.forward(x)
+        if isinstance(x, Symbol) and not more and not named:
+            return x.trace.run(self, x.sample_shape, (x,), named)
+        if symbols := symbols_in((x, *more, named)):
+            return symbols[0].trace.run(self, shape_of((x, *more, *named.values())), (x, *more), named)
+        if more or named:
+            raise TypeError(f"{self.name}: expected one array, got {1 + len(more) + len(named)} arguments")
         x = x if isinstance(x, Tensor) else np.asarray(x)
         self.ensure_built(x.shape[1:])
         return self.forward(x if isinstance(x, Tensor) else self._as_floats(x))

@@ -18,8 +18,7 @@ class _Merge(Layer):
         if len(inputs) < 2:
             raise ValueError(f"{type(self).__name__}: expected two or more inputs, got {len(inputs)}")
         if isinstance(inputs[0], Symbol):
-            with inputs[0].trace.scope(self):
-                return self.forward(inputs)
+            return inputs[0].trace.run(self, inputs[0].sample_shape, (inputs,), {})
         return self.forward(inputs)
 
 

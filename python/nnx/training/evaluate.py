@@ -6,9 +6,7 @@ import functools
 from typing import Any
 
 from nnx import data
-from nnx._types import NDArray
-from nnx.metrics import Setting
-from nnx.training import sources
+from nnx.training import several, sources
 from nnx.training.learner import Learner
 from nnx.training.reports import Hooks, Reporter
 from nnx.training.sources import Batches, Source
@@ -35,9 +33,9 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
     logs: dict[str, Any] = {}
     for part in source.prepared(learner) if isinstance(source, Batches) else [source]:
         batch = max(1, part.samples if single else min(batch_size, part.samples))
-        traced = learner.graph(part.x.shape[1:])
+        traced = learner.graph(part.shape)
         program = learner.program("evaluate", traced, batch, part.kind)
-        what = learner.setting(traced, part.kind)
+        metrics, what = learner.metrics_of(traced), learner.setting(traced, part.kind)
         reporter.batch_begin(totals.steps)
 
         def progress(
@@ -46,37 +44,40 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
             loss_sum: float,
             counts: list[list[float]],
             last: int = part.samples,
-            what: Setting = what,
+            what: Any = what,
+            metrics: Any = metrics,
         ) -> bool:
             so_far = totals.plus(samples, steps, loss_sum, counts)
             final = samples == last
-            logs_now = functools.partial(so_far.logs, learner.metrics, what)
+            logs_now = functools.partial(so_far.logs, metrics, what)
             reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
             return False
 
         totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval, part.moved))
-        logs = totals.logs(learner.metrics, what)
+        logs = totals.logs(metrics, what)
     hooks.call("on_test_end", logs)
     return logs
 
 
-def predict(learner: Learner, x: Any, batch_size: int, hooks: Hooks | None = None) -> NDArray:
+def predict(learner: Learner, x: Any, batch_size: int, hooks: Hooks | None = None) -> Any:
     """The model's outputs (N, ...); see `Model.predict`."""
-    inputs = data.features(x)
-    traced = learner.graph(inputs.shape[1:])
-    batch = max(1, min(batch_size, len(inputs)))
+    parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
+    inputs = data.features(x) if parts is None else parts.arrays
+    samples = len(inputs if parts is None else parts.arrays[0])
+    traced = learner.graph(several.shape_of(inputs, () if parts is None else parts.names))
+    batch = max(1, min(batch_size, samples))
     program = learner.prediction_program(traced, batch)
     if hooks is None:
-        return program.predict(inputs, batch)
+        return traced.layout.packed(program.predict(inputs, batch))
     reporter = Reporter(hooks, "predict", learner.state)
     hooks.call("on_predict_begin", None)
     reporter.batch_begin(0)
 
-    def progress(steps: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
-        final = samples == len(inputs)
-        reporter.report(steps, samples, dict, final, begin_next=not final)
+    def progress(steps: int, done: int, loss_sum: float, counts: list[list[float]]) -> bool:
+        final = done == samples
+        reporter.report(steps, done, dict, final, begin_next=not final)
         return False
 
     outputs = program.predict(inputs, batch, progress, reporter.interval)
     hooks.call("on_predict_end", None)
-    return outputs
+    return traced.layout.packed(outputs)

@@ -152,9 +152,7 @@ def mapped(function: Callable[[Any], Any], value: Any, cls: Any) -> Any:
     return value
 
 
-def Input(
-    shape: Any, name: str | None = None, dtype: Any = None, batch_size: int | None = None
-) -> Symbol:
+def Input(shape: Any, name: str | None = None, dtype: Any = None, batch_size: int | None = None) -> Symbol:
     """An input of a model that is made without a class: layers, models and `nnx.ops` take it.
 
         x = nnx.Input((28, 28, 1))

@@ -1,6 +1,7 @@
 // Program: training, evaluation and prediction, one call an epoch
 #include "program/program.h"
 
+#include <functional>
 #include <limits>
 
 #include "bindings/arrays.h"
@@ -12,6 +13,26 @@
 
 namespace nnx::bindings {
 namespace {
+
+struct ArraysKind {
+  static constexpr auto name = py::detail::const_name(
+      "numpy.typing.ArrayLike | nnx._core.Tensor"
+      " | tuple[numpy.typing.ArrayLike | nnx._core.Tensor | None, ...]");
+};
+struct ArraysResultKind {
+  static constexpr auto name = py::detail::const_name("typing.Any");
+};
+struct NodesKind {
+  static constexpr auto name = py::detail::const_name("int | collections.abc.Sequence[int]");
+};
+struct SpecificationsKind {
+  static constexpr auto name = py::detail::const_name(
+      "dict[str, typing.Any] | collections.abc.Sequence[dict[str, typing.Any] | None]");
+};
+using ArraysArgument = Object<ArraysKind>;  // one, or a tuple by input or output
+using ArraysResult = Object<ArraysResultKind>;
+using NodesArgument = Object<NodesKind>;
+using SpecificationsArgument = Object<SpecificationsKind>;
 
 using program::Feed;
 using program::Graph;
@@ -35,9 +56,28 @@ Precision read_precision(const std::string& text, const Parameters& parameters) 
   return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
 }
 
-std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int output,
+bool is_several(const py::object& object) {
+  return py::isinstance<py::tuple>(object) || py::isinstance<py::list>(object);
+}
+
+void read_losses(const py::object& given, size_t outputs, ProgramOptions& options) {
+  if (!is_several(given)) {
+    options.losses.emplace_back(read_loss({given}));
+    return;
+  }
+  for (const py::handle item : py::reinterpret_borrow<py::sequence>(given)) {
+    options.losses.emplace_back();
+    if (!item.is_none()) options.losses.back() = read_loss({py::reinterpret_borrow<py::object>(item)});
+  }
+  if (options.losses.size() != outputs) {
+    bad_value("program", "loss", detail::concatenate("a loss or None for each of ", outputs, " outputs"),
+              options.losses.size());
+  }
+}
+
+std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, const NodesArgument& output,
                                       const std::shared_ptr<Parameters>& parameters, int64_t max_batch,
-                                      bool training, const std::optional<Specification>& loss,
+                                      bool training, const std::optional<SpecificationsArgument>& loss,
                                       const std::optional<Specification>& optimizer,
                                       const std::vector<Specification>& metrics, uint64_t seed,
                                       const std::string& precision, int64_t measure_every, bool apply,
@@ -57,7 +97,13 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
   options.accumulate = accumulate;
   options.averaged = averaged;
   options.precision = read_precision(precision, *parameters);
-  if (loss) options.loss = read_loss(*loss);
+  std::vector<int> outputs;
+  if (is_several(output.object)) {
+    outputs = py::cast<std::vector<int>>(output.object);
+  } else {
+    outputs = {py::cast<int>(output.object)};
+  }
+  if (loss) read_losses(loss->object, outputs.size(), options);
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
   for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
   if (accumulate < 1) bad_value("program", "accumulate", "at least 1", accumulate);
@@ -65,8 +111,8 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, int o
     bad_value("program", "accumulate", "1 where nothing is trained on batches", accumulate);
   }
   if (apply && !(training && optimizer)) bad_value("program", "apply", "an optimizer to train with", "none");
-  if (training && !apply && !options.loss) bad_value("program", "loss", "a loss to train with", "none");
-  return std::make_unique<Program>(graph, output, parameters, options);
+  if (training && !apply && !options.has_loss()) bad_value("program", "loss", "a loss to train with", "none");
+  return std::make_unique<Program>(graph, outputs, parameters, options);
 }
 
 Tensor read_array(const char* where, const char* name, const ArrayArgument& array) {
@@ -78,13 +124,37 @@ Tensor read_array(const char* where, const char* name, const std::optional<Array
   return array ? read_array(where, name, *array) : Tensor();
 }
 
+// One array, or a tuple of arrays, None for those that are not there.
+using Read = std::function<Tensor(const char*, const char*, const ArrayArgument&)>;
+std::vector<Tensor> read_arrays(const char* where, const char* name, const ArraysArgument& arrays,
+                                const Read& read) {
+  if (!py::isinstance<py::tuple>(arrays.object)) return {read(where, name, {arrays.object})};
+  std::vector<Tensor> tensors;
+  for (const py::handle item : py::reinterpret_borrow<py::tuple>(arrays.object)) {
+    tensors.push_back(item.is_none() ? Tensor()
+                                     : read(where, name, {py::reinterpret_borrow<py::object>(item)}));
+  }
+  return tensors;
+}
+
+std::vector<Tensor> read_arrays(const char* where, const char* name, const ArraysArgument& arrays) {
+  return read_arrays(where, name, arrays,
+                     [](const char* in, const char* argument, const ArrayArgument& array) {
+                       return read_array(in, argument, array);
+                     });
+}
+
 // Weights of any dtype come in the parameters' own.
-Tensor read_weight(const char* where, const Program& program, const std::optional<ArrayArgument>& array) {
-  if (!array) return {};
-  if (py::isinstance<Tensor>(array->object)) return py::cast<Tensor>(array->object);
-  const py::array weights = as_array(where, "sample_weight", array->object);
-  return from_numpy(where, "sample_weight",
-                    py::array(weights.attr("astype")(numpy_dtype(program.parameters()->dtype()))), true);
+std::vector<Tensor> read_weights(const char* where, const Program& program,
+                                 const std::optional<ArraysArgument>& arrays) {
+  if (!arrays) return {};
+  return read_arrays(where, "sample_weight", *arrays,
+                     [&](const char* in, const char* name, const ArrayArgument& array) {
+                       if (py::isinstance<Tensor>(array.object)) return py::cast<Tensor>(array.object);
+                       const py::array weights = as_array(in, name, array.object);
+                       const auto dtype = numpy_dtype(program.parameters()->dtype());
+                       return from_numpy(in, name, py::array(weights.attr("astype")(dtype)), true);
+                     });
 }
 
 RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double interval,
@@ -136,8 +206,8 @@ Specification to_dict(const RunResult& result) {
   return {dict};
 }
 
-Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayArgument& y,
-                          const std::optional<ArrayArgument>& sample_weight,
+Specification train_epoch(Program& program, const ArraysArgument& x, const ArraysArgument& y,
+                          const std::optional<ArraysArgument>& sample_weight,
                           const std::optional<ArrayArgument>& order, int64_t batch_size,
                           const NumpyArgument& learning_rates, uint64_t first_step,
                           const std::optional<ProgressArgument>& progress, double interval,
@@ -145,8 +215,9 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
                           const std::optional<Specification>& start) {
   const char* const where = "train_epoch";
   program.forget_last();
-  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
-  const Tensor weight = read_weight(where, program, sample_weight), rows = read_array(where, "order", order);
+  const std::vector<Tensor> tx = read_arrays(where, "x", x), ty = read_arrays(where, "y", y);
+  const std::vector<Tensor> weight = read_weights(where, program, sample_weight);
+  const Tensor rows = read_array(where, "order", order);
   if (!program.options().training || program.options().apply)
     bad_value(where, "program", "one compiled for training", "one that is not");
   const auto rates = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(
@@ -162,12 +233,12 @@ Specification train_epoch(Program& program, const ArrayArgument& x, const ArrayA
   return to_dict(counting.run(steps, [&] { return program.train(feed, batch_size, schedule, hooks); }));
 }
 
-double train_step(Program& program, const ArrayArgument& x, const ArrayArgument& y,
-                  const std::optional<ArrayArgument>& sample_weight, double learning_rate, uint64_t step,
+double train_step(Program& program, const ArraysArgument& x, const ArraysArgument& y,
+                  const std::optional<ArraysArgument>& sample_weight, double learning_rate, uint64_t step,
                   const std::optional<CounterArgument>& counter) {
   const char* const where = "train_step";
-  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
-  const Tensor weight = read_weight(where, program, sample_weight);
+  const std::vector<Tensor> tx = read_arrays(where, "x", x), ty = read_arrays(where, "y", y);
+  const std::vector<Tensor> weight = read_weights(where, program, sample_weight);
   if (!program.options().training || program.options().apply)
     bad_value(where, "program", "one compiled for training", "one that is not");
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {});
@@ -191,14 +262,14 @@ void apply(Program& program, double learning_rate, uint64_t step,
   Counting(counter).run(steps, [&] { return program.apply(schedule, hooks).steps; });
 }
 
-Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgument& y,
-                       const std::optional<ArrayArgument>& sample_weight, int64_t batch_size,
+Specification evaluate(Program& program, const ArraysArgument& x, const ArraysArgument& y,
+                       const std::optional<ArraysArgument>& sample_weight, int64_t batch_size,
                        const std::optional<ProgressArgument>& progress, double interval,
                        bool labels_checked) {
   const char* const where = "evaluate";
-  const Tensor tx = read_array(where, "x", x), ty = read_array(where, "y", y);
-  const Tensor weight = read_weight(where, program, sample_weight);
-  if (program.options().training || !program.options().loss) {
+  const std::vector<Tensor> tx = read_arrays(where, "x", x), ty = read_arrays(where, "y", y);
+  const std::vector<Tensor> weight = read_weights(where, program, sample_weight);
+  if (program.options().training || !program.options().has_loss()) {
     bad_value(where, "program", "one compiled for inference, with a loss", "another");
   }
   const Feed feed = program::make_feed(where, program, tx, ty, weight, {}, labels_checked);
@@ -206,19 +277,24 @@ Specification evaluate(Program& program, const ArrayArgument& x, const ArrayArgu
   return to_dict(without_gil([&] { return program.evaluate(feed, batch_size, hooks); }));
 }
 
-NumpyResult predict(Program& program, const ArrayArgument& x, int64_t batch_size,
-                    const std::optional<ProgressArgument>& progress, double interval) {
+ArraysResult predict(Program& program, const ArraysArgument& x, int64_t batch_size,
+                     const std::optional<ProgressArgument>& progress, double interval) {
   const char* const where = "predict";
-  const Tensor tx = read_array(where, "x", x);
+  const std::vector<Tensor> tx = read_arrays(where, "x", x);
   if (program.options().training)
     bad_value(where, "program", "one compiled for inference", "one for training");
   Feed feed = program::make_feed(where, program, tx, {}, {}, {});
-  const Tensor result =
-      Tensor::empty(program.output_shape().with_leading(feed.rows), program.parameters()->dtype());
-  feed.result = result.raw();
+  std::vector<Tensor> results;
+  for (const program::OutputInfo& output : program.outputs()) {
+    results.push_back(Tensor::empty(output.shape.with_leading(feed.rows), program.parameters()->dtype()));
+    feed.results.push_back(results.back().raw());
+  }
   const RunHooks hooks = read_hooks(progress, interval);
   without_gil([&] { program.predict(feed, batch_size, hooks); });
-  return {to_numpy(result)};
+  if (results.size() == 1) return {to_numpy(results.front())};
+  py::tuple arrays(results.size());
+  for (size_t k = 0; k < results.size(); ++k) arrays[k] = to_numpy(results[k]);
+  return {arrays};
 }
 
 std::vector<std::tuple<std::string, std::string, std::vector<double>>> measured(const Program& program) {
@@ -255,7 +331,10 @@ void init_program(py::module_& m) {
            py::arg("apply") = false, py::arg("describe") = false,
            py::arg("parameter_specs") = std::vector<std::tuple<double, double, double>>{},
            py::arg("accumulate") = 1, py::arg("averaged") = false,
-           "apply: no more than an update, from the gradients that the parameters have. describe: only asked "
+           "output: a node, or several; loss: then one, or None, for each. Of several inputs and outputs x, "
+           "y and "
+           "sample_weight are tuples. apply: no more than an update, from the gradients that the parameters "
+           "have. describe: only asked "
            "for its numbers; allocates nothing and cannot run. parameter_specs: (l1, l2, factor on the "
            "learning "
            "rate) for each parameter. accumulate: batches to a step. averaged: computes with averages.")
@@ -274,7 +353,7 @@ void init_program(py::module_& m) {
            py::arg("progress") = py::none(), py::arg("interval") = 0.1, py::arg("labels_checked") = false,
            "Loss and metrics, without updates.")
       .def("predict", &predict, py::arg("x"), py::arg("batch_size"), py::arg("progress") = py::none(),
-           py::arg("interval") = 0.1, "The model's output for every row.")
+           py::arg("interval") = 0.1, "The model's output for every row; a tuple of several outputs.")
       .def_property_readonly("flops_forward", [](const Program& p) { return whole(p.flops_forward()); })
       .def_property_readonly("flops_training", [](const Program& p) { return whole(p.flops_training()); })
       .def_property_readonly(

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "ops/checks.h"
 #include "ops/loss.h"
 
 namespace nnx::bindings {
@@ -20,7 +21,15 @@ LossSpec read_loss(const Specification& specification) {
   LossSpec loss;
   const auto kind = entry<std::string>(specification, "kind", "");
   loss.cross_entropy = kind == "softmax_cross_entropy";
-  if (!loss.cross_entropy) loss.pointwise = ops::parse_pointwise_loss("program", kind);
+  if (kind == "traced") {
+    loss.pointwise = PointwiseLoss::value;
+    loss.node = entry(specification, "node", -1);
+    loss.target = entry(specification, "target", -1);
+    if (loss.node < 0 || loss.target < 0)
+      bad_value("program", "node", "nodes of a loss and its targets", loss.node);
+  } else if (!loss.cross_entropy) {
+    loss.pointwise = ops::parse_pointwise_loss("program", kind);
+  }
   const auto targets = entry<std::string>(specification, "targets", "values");
   if (targets != "labels" && targets != "one_hot" && targets != "values") {
     bad_value("program", "targets", "'labels', 'one_hot' or 'values'", "'" + targets + "'");
@@ -41,6 +50,8 @@ LossSpec read_loss(const Specification& specification) {
     bad_value("program", "reduction", "'mean' or 'sum'", "'" + reduction + "'");
   }
   loss.sum = reduction == "sum";
+  loss.weight = entry(specification, "weight", 1.0);
+  ops::expect_finite("program", "weight", loss.weight);
   return loss;
 }
 
@@ -89,7 +100,10 @@ std::vector<ParameterSpec> read_parameters(const std::vector<std::tuple<double, 
 MetricSpec read_metric(const Specification& specification) {
   const auto kind = entry<std::string>(specification, "kind", "");
   MetricSpec metric{MetricKind::top_k, entry<int64_t>(specification, "k", 1),
-                    entry(specification, "threshold", 0.5)};
+                    entry(specification, "threshold", 0.5), 0};
+  const auto output = entry<int64_t>(specification, "output", 0);
+  if (output < 0) bad_value("program", "metrics", "an output of at least 0", output);
+  metric.output = static_cast<size_t>(output);
   if (kind == "top_k") return metric;
   if (kind == "binary") {
     metric.kind = MetricKind::binary;
@@ -99,9 +113,11 @@ MetricSpec read_metric(const Specification& specification) {
     metric.kind = MetricKind::binary_confusion;
   } else if (kind == "regression") {
     metric.kind = MetricKind::regression;
+  } else if (kind == "loss") {
+    metric.kind = MetricKind::loss;
   } else {
-    bad_value("program", "metrics", "'top_k', 'binary', 'confusion', 'binary_confusion' or 'regression'",
-              "'" + kind + "'");
+    bad_value("program", "metrics",
+              "'top_k', 'binary', 'confusion', 'binary_confusion', 'regression' or 'loss'", "'" + kind + "'");
   }
   return metric;
 }

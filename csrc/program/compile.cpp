@@ -6,16 +6,23 @@
 namespace nnx::program {
 
 template <class T>
-Compiler<T>::Compiler(Program& program, int output)
+Compiler<T>::Compiler(Program& program, const std::vector<int>& outputs)
     : program_(program),
       graph_(*program.graph_),
       parameters_(*program.parameters_),
       table_(device_of(parameters_.device()).template table<T>(program.options_.precision)),
-      output_node_(output),
       training_(program.options_.training),
       values_of_nodes_(graph_.nodes().size(), -1),
       readers_of_nodes_(graph_.nodes().size(), 0),
-      parameter_seen_(parameters_.entries().size(), false) {}
+      parameter_seen_(parameters_.entries().size(), false) {
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    Head head{};
+    head.index = k;
+    head.output_node = outputs[k];
+    head.loss = program_.options_.loss_of(k);
+    heads_.push_back(std::move(head));
+  }
+}
 
 template <class T>
 void Compiler<T>::compile() {
@@ -28,23 +35,26 @@ void Compiler<T>::compile() {
   if (training_) mark_gradients();
   count_flops();
   emit_begin();
-  emit_input();
-  if (program_.options_.loss) {
-    const Shape& shape = graph_.node(loss_node_).shape;
+  emit_inputs();
+  for (Head& head : heads_) {
+    if (head.loss == nullptr) continue;
+    const Shape& shape = graph_.node(head.loss->traced() ? head.output_node : head.loss_node).shape;
     if (shape.rank() < 1) bad_value("program", "loss", "an output with an axis of its own", shape);
-    emit_labels();
+    emit_labels(head);
   }
   for (Op& op : ops_) {
     emit_forward(op);
     measure_activation(op);
   }
-  if (program_.options_.loss) {
-    emit_targets();
+  if (program_.options_.has_loss()) {
+    for (Head& head : heads_) {
+      if (head.loss != nullptr) emit_targets(head);
+    }
     emit_loss();
     emit_metrics();
   }
   if (!training_) {
-    emit_predictions();
+    for (const Head& head : heads_) emit_predictions(head);
   } else {
     count_uses();
     for (size_t i = ops_.size(); i-- > 0;) {
@@ -58,40 +68,67 @@ void Compiler<T>::compile() {
 
 // The loss of probabilities is computed from the logits behind them, where the graph shows them.
 template <class T>
-void Compiler<T>::find_loss_node() {
-  loss_node_ = output_node_;
-  const std::optional<LossSpec>& loss = program_.options_.loss;
-  if (!loss || loss->from_logits) return;
-  int id = output_node_;
+void Compiler<T>::find_loss_node(Head& head) const {
+  const LossSpec* const loss = head.loss;
+  if (loss == nullptr && training_) return;  // no weight learns from it
+  head.loss_node = loss != nullptr && loss->traced() ? loss->node : head.output_node;
+  if (loss == nullptr || loss->traced() || loss->from_logits) return;
+  int id = head.output_node;
   while (graph_.node(id).kind == NodeKind::reshape) id = graph_.node(id).inputs[0];
   const Node& last = graph_.node(id);
   if (loss->cross_entropy) {
     if (last.kind == NodeKind::softmax) {
-      loss_node_ = last.inputs[0];
+      head.loss_node = last.inputs[0];
     } else {
-      loss_takes_log_ = true;
+      head.takes_log = true;
     }
     return;
   }
   if (last.activation.kind != ActivationKind::sigmoid) return;
-  if (last.kind == NodeKind::activation) loss_node_ = last.inputs[0];
-  if (last.kind == NodeKind::dense || last.kind == NodeKind::conv2d) loss_node_ = split_node_ = id;
+  if (last.kind == NodeKind::activation) head.loss_node = last.inputs[0];
+  if (last.kind == NodeKind::dense || last.kind == NodeKind::conv2d) head.loss_node = head.split_node = id;
 }
 
 template <class T>
-bool Compiler<T>::needs_output() const {
-  if (!training_ || loss_node_ < 0) return true;
+bool Compiler<T>::needs_output(const Head& head) const {
+  if (!training_) return true;
   for (const MetricSpec& metric : program_.options_.metrics) {
-    if (metric.kind == MetricKind::regression) return true;
+    const bool reads = metric.kind == MetricKind::regression || (head.loss != nullptr && head.loss->traced());
+    if (reads && metric.output == head.index) return true;
   }
-  return loss_node_ == output_node_ && split_node_ < 0;
+  return head.loss_node == head.output_node && head.split_node < 0;
+}
+
+// Whether a loss wants to see behind the fused activation of this layer.
+template <class T>
+bool Compiler<T>::is_split(int id) const {
+  return std::any_of(heads_.begin(), heads_.end(), [=](const Head& head) { return head.split_node == id; });
+}
+
+// Whether somebody else reads such a layer's output as it is.
+template <class T>
+bool Compiler<T>::is_read_behind(int id) const {
+  int losses = 0;
+  for (const Head& head : heads_) {
+    if (head.output_node == id && needs_output(head)) return true;
+    losses += head.split_node == id ? 1 : 0;
+  }
+  return readers_of_nodes_[static_cast<size_t>(id)] > losses;
+}
+
+template <class T>
+bool Compiler<T>::is_output(int id) const {
+  return std::any_of(heads_.begin(), heads_.end(), [=](const Head& head) { return head.output_value == id; });
 }
 
 template <class T>
 std::vector<bool> Compiler<T>::needed_nodes() const {
   std::vector<bool> needed(graph_.nodes().size(), false);
-  if (needs_output()) needed[static_cast<size_t>(output_node_)] = true;
-  needed[static_cast<size_t>(loss_node_)] = true;
+  for (const Head& head : heads_) {
+    if (head.loss_node < 0) continue;
+    if (needs_output(head)) needed[static_cast<size_t>(head.output_node)] = true;
+    needed[static_cast<size_t>(head.loss_node)] = true;
+  }
   for (size_t id = needed.size(); id-- > 0;) {
     if (!needed[id]) continue;
     for (int input : graph_.nodes()[id].inputs) {
@@ -103,10 +140,12 @@ std::vector<bool> Compiler<T>::needed_nodes() const {
 
 template <class T>
 void Compiler<T>::lower() {
-  if (graph_.node(output_node_).kind == NodeKind::parameter) {
-    bad_value("program", "output", "a value that depends on the input", "a parameter");
+  for (Head& head : heads_) {
+    if (graph_.node(head.output_node).kind == NodeKind::parameter) {
+      bad_value("program", "output", "a value that depends on the input", "a parameter");
+    }
+    find_loss_node(head);
   }
-  find_loss_node();
   const std::vector<bool> needed = needed_nodes();
   for (size_t id = 0; id < needed.size(); ++id) {
     if (!needed[id]) continue;
@@ -114,22 +153,34 @@ void Compiler<T>::lower() {
       if (input >= 0) ++readers_of_nodes_[static_cast<size_t>(input)];
     }
   }
-  if (loss_node_ >= 0) ++readers_of_nodes_[static_cast<size_t>(loss_node_)];
-  if (needs_output() && output_node_ != loss_node_) ++readers_of_nodes_[static_cast<size_t>(output_node_)];
+  for (const Head& head : heads_) {
+    if (head.loss_node < 0) continue;
+    ++readers_of_nodes_[static_cast<size_t>(head.loss_node)];
+    if (needs_output(head) && head.output_node != head.loss_node)
+      ++readers_of_nodes_[static_cast<size_t>(head.output_node)];
+  }
   find_groups(needed);
   for (size_t id = 0; id < needed.size(); ++id) {
+    const Node& node = graph_.nodes()[id];
+    if (node.kind == NodeKind::input) {
+      input_values_.push_back(-1);
+      program_.inputs_.push_back({node.shape, needed[id]});
+    }
     if (needed[id]) lower_node(static_cast<int>(id));
   }
-  if (loss_value_ < 0) loss_value_ = value_of(loss_node_);
-  if (loss_takes_log_) {
-    log_node_.kind = NodeKind::log;
-    log_node_.shape = graph_.node(loss_node_).shape;
-    log_node_.inputs = {loss_node_};
-    log_node_.scope = "loss";
-    loss_value_ = append_op(log_node_, NodeKind::log, {}, {loss_value_});
+  for (Head& head : heads_) {
+    if (head.loss_node < 0) continue;
+    if (head.loss_value < 0) head.loss_value = value_of(head.loss_node);
+    if (head.takes_log) {
+      head.log_node.kind = NodeKind::log;
+      head.log_node.shape = graph_.node(head.loss_node).shape;
+      head.log_node.inputs = {head.loss_node};
+      head.log_node.scope = "loss";
+      head.loss_value = append_op(head.log_node, NodeKind::log, {}, {head.loss_value});
+    }
+    head.output_value = needs_output(head) ? value_of(head.output_node) : head.loss_value;
+    ++value(head.loss_value).readers;
   }
-  output_value_ = needs_output() ? value_of(output_node_) : loss_value_;
-  ++value(loss_value_).readers;
 }
 
 // An activation layer goes into the epilogue of the dense or conv2d layer before it, where nobody else reads
@@ -178,11 +229,13 @@ void Compiler<T>::lower_node(int id) {
     case NodeKind::parameter:
     case NodeKind::constant:
       return;
-    case NodeKind::input:
-      if (input_value_ >= 0) bad_value("program", "graph", "one input", "two");
+    case NodeKind::target:
       values_.push_back({node.elements()});
-      result = input_value_ = static_cast<int>(values_.size()) - 1;
-      program_.input_shape_ = node.shape;
+      result = static_cast<int>(values_.size()) - 1;
+      return;
+    case NodeKind::input:
+      values_.push_back({node.elements()});
+      result = input_values_.back() = static_cast<int>(values_.size()) - 1;
       return;
     case NodeKind::reshape:
       result = inputs[0];
@@ -206,13 +259,15 @@ void Compiler<T>::lower_node(int id) {
       return;
     case NodeKind::dense:
     case NodeKind::conv2d:
-      if (id != split_node_ && !keeps_input) {
+      if (!is_split(id) && !keeps_input) {
         result = append_op(node, node.kind, node.activation, inputs);
         return;
       }
       result = append_op(node, node.kind, {}, inputs);
-      if (id == split_node_) loss_value_ = result;
-      if (id != split_node_ || needs_output()) {
+      for (Head& head : heads_) {
+        if (head.split_node == id) head.loss_value = result;
+      }
+      if (!is_split(id) || is_read_behind(id)) {
         result = append_op(node, NodeKind::activation, node.activation, {result});
       }
       return;
@@ -245,31 +300,35 @@ bool Compiler<T>::trains_node(int id) const {
 }
 
 template <class T>
-void Compiler<T>::emit_input() {
-  if (input_value_ < 0)
-    bad_value("program", "output", "a value that depends on the input", "one that does not");
-  Value& input = value(input_value_);
-  input.buffer = buffer_of(input.elements);
-  const int64_t columns = input.elements;
-  const Ref<T> to = value_ref(input_value_);
-  auto* const gather = table_.elementwise.gather;
-  emit(
-      Phase::input, "input", {input.buffer},
-      [program = &program_, gather, columns, to](Context& context, int64_t n) {
-        const Feed& feed = program->feed_;
-        gather(context, n, columns, feed.x_type, feed.x, feed.order, program->first_row(), to);
-      },
-      input.buffer, columns);
+void Compiler<T>::emit_inputs() {
+  bool none = true;
+  for (size_t i = 0; i < input_values_.size(); ++i) {
+    if (input_values_[i] < 0) continue;
+    none = false;
+    Value& input = value(input_values_[i]);
+    input.buffer = buffer_of(input.elements);
+    const int64_t columns = input.elements;
+    const Ref<T> to = value_ref(input_values_[i]);
+    auto* const gather = table_.elementwise.gather;
+    emit(
+        Phase::input, "input", {input.buffer},
+        [program = &program_, gather, columns, to, i](Context& context, int64_t n) {
+          const FedArray& x = program->feed_.x(i);
+          gather(context, n, columns, x.type, x.data, program->feed_.order, program->first_row(), to);
+        },
+        input.buffer, columns);
+  }
+  if (none) bad_value("program", "output", "a value that depends on the input", "one that does not");
 }
 
 template <class T>
-void Compiler<T>::emit_predictions() {
-  const int64_t columns = value(output_value_).elements;
-  const Ref<T> from = value_ref(output_value_);
+void Compiler<T>::emit_predictions(const Head& head) {
+  const int64_t columns = value(head.output_value).elements;
+  const Ref<T> from = value_ref(head.output_value);
   auto* const copy = table_.elementwise.copy_strided;
-  emit(Phase::output, "output", {value(output_value_).buffer},
-       [this_ = &program_, copy, columns, from](Context& context, int64_t n) {
-         T* const to = static_cast<T*>(this_->feed_.result) + this_->output_row_ * columns;
+  emit(Phase::output, "output", {value(head.output_value).buffer},
+       [this_ = &program_, copy, columns, from, index = head.index](Context& context, int64_t n) {
+         T* const to = static_cast<T*>(this_->feed_.results[index]) + this_->output_row_ * columns;
          copy(context, {n, columns, columns, columns}, from, Policy::assign, to);
        });
 }
@@ -309,6 +368,7 @@ void Compiler<T>::finish() {
     program_.metric_cells_[i] = next;
     next += program_.metric_sizes_[i];
   }
+  allocate_losses();
   allocate_measures();
   if (program_.workspace_bytes_ > 0) {
     program_.workspace_ = Tensor::empty({program_.workspace_bytes_}, DType::uint8, parameters_.device());

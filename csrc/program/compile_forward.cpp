@@ -95,7 +95,7 @@ void Compiler<T>::emit_conv2d(const Op& op) {
 template <class T>
 int Compiler<T>::pool_behind(const Op& op) const {
   const Value& between = values_[static_cast<size_t>(op.output)];
-  if (table_.conv2d.pools == nullptr || between.readers != 1 || op.output == output_value_) return -1;
+  if (table_.conv2d.pools == nullptr || between.readers != 1 || is_output(op.output)) return -1;
   for (size_t i = 0; i < ops_.size(); ++i) {
     const Op& pool = ops_[i];
     if (pool.kind != NodeKind::max_pool2d || pool.inputs[0] != op.output) continue;

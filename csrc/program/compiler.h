@@ -14,7 +14,7 @@ namespace nnx::program {
 template <class T>
 class Compiler {
  public:
-  Compiler(Program& program, int output);
+  Compiler(Program& program, const std::vector<int>& outputs);
   void compile();
 
  private:
@@ -45,14 +45,33 @@ class Compiler {
     const Node* flip = nullptr;  // warp: the node of flips alone that is done in the same pass
   };
 
+  // One of the outputs, with its loss.
+  struct Head {
+    size_t index;
+    int output_node;
+    const LossSpec* loss;
+    int loss_node = -1;      // the node whose value the loss reads; -1: nothing asks for this output
+    int split_node = -1;     // a layer whose fused activation the loss wants to see behind
+    bool takes_log = false;  // of probabilities that no softmax of the graph made
+    Node log_node{};
+    int loss_value = -1, output_value = -1;
+    int target_buffer = -1, weight_buffer = -1;
+    Ref<double> total{};  // where the loss goes
+
+    bool behind_activation() const { return loss_node != output_node || split_node >= 0; }
+  };
+
   // compile.cpp
   void lower();
-  void find_loss_node();
+  void find_loss_node(Head& head) const;
   std::vector<bool> needed_nodes() const;
   void lower_node(int id);
   int append_op(const Node& node, NodeKind kind, Activation activation, std::vector<int> inputs);
   bool fuses(int id) const;
-  bool needs_output() const;
+  bool needs_output(const Head& head) const;
+  bool is_split(int id) const;
+  bool is_read_behind(int id) const;
+  bool is_output(int value) const;
   int value_of(int id) const { return values_of_nodes_[static_cast<size_t>(id)]; }
   // The per-sample shape of an op's input as the op sees it.
   const Shape& input_shape(const Op& op, size_t input = 0) const {
@@ -64,8 +83,8 @@ class Compiler {
   Ref<int32_t> index_ref(const Op& pool) const {
     return pool.saved < 0 ? Ref<int32_t>{} : program_.memory_.template ref<int32_t>(pool.saved);
   }
-  void emit_input();
-  void emit_predictions();
+  void emit_inputs();
+  void emit_predictions(const Head& head);
   void count_flops();
   void finish();
 
@@ -128,11 +147,16 @@ class Compiler {
   void emit_augment_backward(const Op& op);
 
   // compile_loss.cpp
-  void emit_labels();
-  void emit_targets();
+  void emit_labels(Head& head);
+  void emit_targets(Head& head);
+  void emit_traced_targets(Head& head);
   void emit_loss();
-  void emit_loss_kernel();
+  void emit_loss_kernel(Head& head);
+  void emit_sum_of_losses();
+  void allocate_losses();
   void emit_metrics();
+  void emit_metric(size_t index, const Head& head);
+  kernels::ElementwiseKernels<double> double_kernels() const;
 
   DropoutKey dropout_key(const Node& node) const {
     StepState* const state = program_.state_;
@@ -275,7 +299,6 @@ class Compiler {
   const Graph& graph_;
   Parameters& parameters_;
   const kernels::Table<T>& table_;
-  int output_node_;
   bool training_;
 
   std::vector<int> values_of_nodes_;   // -1: not computed
@@ -284,18 +307,14 @@ class Compiler {
   std::vector<Op> ops_;
   std::vector<ArithmeticGroup> groups_;
   std::vector<int> groups_of_nodes_;  // -1: of none
-  int input_value_ = -1, loss_value_ = -1, output_value_ = -1;
-  int loss_node_ = -1;           // the node whose value the loss reads
-  int split_node_ = -1;          // a layer whose fused activation the loss wants to see behind
-  bool loss_takes_log_ = false;  // of probabilities that no softmax of the graph made
-  Node log_node_;
+  std::vector<int> input_values_;     // by input; -1: not used
+  std::vector<Head> heads_;
   std::vector<bool> parameter_seen_;  // has had a first gradient contribution
   bool updates_at_once_ = false;      // each parameter as soon as its gradient is complete
   bool updates_late_ = false;         // but none before all gradients are
   std::vector<int> uses_left_;        // of a parameter, by ops whose backward pass is still to come
   std::vector<int> gradients_;        // of parameters: buffers; -1: none
   std::vector<bool> updated_;         // parameters
-  int target_buffer_ = -1, weight_buffer_ = -1;
   std::vector<MeasuredPart<T>> measured_parts_;
 };
 

@@ -56,7 +56,19 @@ DeviceRun::DeviceRun(Program& program, const Program::List& list, int64_t batch_
       with_loss_(with_loss),
       device_(device_of(program.parameters_->device())),
       memory_(*program.device_memory_),
-      host_feed_(program.feed_) {}
+      host_feed_(program.feed_) {
+  memory_.arrays.resize(host_feed_.arrays.size());
+  memory_.results.resize(host_feed_.results.size());
+}
+
+int64_t DeviceRun::result_bytes(size_t output) const {
+  return bytes_of(program_.outputs_[output].shape.elements(), program_.parameters_->dtype());
+}
+
+void DeviceRun::reserve_results(int64_t rows) {
+  for (size_t k = 0; k < memory_.results.size(); ++k)
+    program_.feed_.results[k] = reserve(memory_.results[k], rows * result_bytes(k), device_.id());
+}
 
 RunResult DeviceRun::run() {
   if (schedule_.count > 0) {
@@ -89,13 +101,8 @@ RunResult DeviceRun::run() {
 bool DeviceRun::upload_all() {
   Feed& feed = program_.feed_;
   const DeviceId id = device_.id();
-  const DType own = program_.parameters_->dtype();
-  const int64_t columns = program_.input_shape_.elements(), targets = program_.target_elements_;
-  const int64_t rows = host_feed_.data_rows;
   try {
-    if (predicts()) {
-      feed.result = reserve(memory_.result, bytes_of(feed.rows * program_.output_shape_.elements(), own), id);
-    }
+    reserve_results(feed.rows);
     const auto upload = [&](Tensor& to, const void* from, int64_t bytes) -> const void* {
       if (from == nullptr) return nullptr;
       void* const data = reserve(to, bytes, id);
@@ -105,14 +112,17 @@ bool DeviceRun::upload_all() {
     feed.order = static_cast<const int64_t*>(
         upload(memory_.order, host_feed_.order, bytes_of(feed.rows, DType::int64)));
     if (host_feed_.resident) return true;
-    feed.x = upload(memory_.x[0], host_feed_.x, bytes_of(rows * columns, feed.x_type));
-    feed.y = upload(memory_.y[0], host_feed_.y, bytes_of(rows * targets, feed.y_type));
-    feed.weight = upload(memory_.weight[0], host_feed_.weight, bytes_of(rows, own));
+    for (size_t i = 0; i < feed.arrays.size(); ++i) {
+      const FedArray& from = host_feed_.arrays[i];
+      feed.arrays[i].data = upload(memory_.arrays[i][0], from.data, from.bytes(host_feed_.data_rows));
+    }
     return true;
   } catch (const OutOfMemory&) {
     if (host_feed_.resident) throw;
     feed = host_feed_;
-    memory_.x[0] = memory_.y[0] = memory_.weight[0] = memory_.order = memory_.result = Tensor();
+    for (auto& pair : memory_.arrays) pair[0] = Tensor();
+    for (Tensor& result : memory_.results) result = Tensor();
+    memory_.order = Tensor();
     memory_.graphs.clear();
     return false;
   }
@@ -138,9 +148,9 @@ class Locked {
 
 // One array on its way: rows picked on the host into locked memory, then copied beside the kernels.
 struct Stream {
-  const void* from;
-  int64_t row_bytes;
-  Tensor* to;  // two
+  const void* from = nullptr;
+  int64_t row_bytes = 0;
+  Tensor* to = nullptr;  // two
   std::unique_ptr<Locked> locked[2];
 
   void reserve_windows(Device& device, int64_t rows) {
@@ -168,46 +178,45 @@ struct Stream {
 // A thread picks the rows of the next window while the device works on this one.
 void DeviceRun::run_in_windows() {
   Feed& feed = program_.feed_;
-  const DType own = program_.parameters_->dtype();
-  Stream x{host_feed_.x, bytes_of(program_.input_shape_.elements(), feed.x_type), memory_.x, {}};
-  Stream y{host_feed_.y, bytes_of(program_.target_elements_, feed.y_type), memory_.y, {}};
-  Stream weight{host_feed_.weight, bytes_of(1, own), memory_.weight, {}};
-  const int64_t result_bytes = bytes_of(program_.output_shape_.elements(), own);
-  const int64_t row_bytes = x.row_bytes + y.row_bytes + result_bytes;
+  const size_t arrays = host_feed_.arrays.size();
+  std::vector<Stream> streams(arrays);
+  int64_t row_bytes = 0;
+  for (size_t i = 0; i < arrays; ++i) {
+    const FedArray& from = host_feed_.arrays[i];
+    streams[i].from = from.data;
+    streams[i].row_bytes = from.bytes(1);
+    streams[i].to = memory_.arrays[i].data();
+    if (from.data != nullptr) row_bytes += from.bytes(1);
+  }
+  for (size_t k = 0; k < host_feed_.results.size(); ++k) row_bytes += result_bytes(k);
   int64_t batches = std::max<int64_t>(1, kWindowBytes / std::max<int64_t>(row_bytes * batch_size_, 1));
   batches = std::min(batches, (host_feed_.rows + batch_size_ - 1) / batch_size_);
   // Smaller windows, where even these do not fit.
   for (bool fits = false; !fits;) {
     try {
-      for (Stream* stream : {&x, &y, &weight}) stream->reserve_windows(device_, batches * batch_size_);
-      if (predicts())
-        feed.result = reserve(memory_.result, batches * batch_size_ * result_bytes, device_.id());
+      for (Stream& stream : streams) stream.reserve_windows(device_, batches * batch_size_);
+      reserve_results(batches * batch_size_);
       fits = true;
     } catch (const OutOfMemory&) {
       if (batches == 1) throw;
       batches = (batches + 1) / 2;
-      for (Tensor* pair : {memory_.x, memory_.y, memory_.weight}) pair[0] = pair[1] = Tensor();
+      for (auto& pair : memory_.arrays) pair[0] = pair[1] = Tensor();
     }
   }
   const int64_t most = batches * batch_size_;
   feed.order = nullptr;
 
-  const void* xs[2] = {};
-  const void* ys[2] = {};
-  const void* weights[2] = {};
+  std::vector<const void*> filled[2] = {std::vector<const void*>(arrays), std::vector<const void*>(arrays)};
   const auto fill = [&](int slot, int64_t begin) {
     const int64_t rows = std::min(most, host_feed_.rows - begin);
-    xs[slot] = x.fill(device_, slot, begin, rows, host_feed_.order);
-    ys[slot] = y.fill(device_, slot, begin, rows, host_feed_.order);
-    weights[slot] = weight.fill(device_, slot, begin, rows, host_feed_.order);
+    for (size_t i = 0; i < arrays; ++i)
+      filled[slot][i] = streams[i].fill(device_, slot, begin, rows, host_feed_.order);
   };
   int slot = 0;
   fill(slot, 0);
   for (int64_t begin = 0; begin < host_feed_.rows && !ended_; begin += most, slot ^= 1) {
     device_.await_staged();
-    feed.x = xs[slot];
-    feed.y = ys[slot];
-    feed.weight = weights[slot];
+    for (size_t i = 0; i < arrays; ++i) feed.arrays[i].data = filled[slot][i];
     // The other slot's kernels have ended: run_window looks at the device before it returns.
     std::future<void> next;
     if (begin + most < host_feed_.rows)
@@ -220,8 +229,13 @@ void DeviceRun::run_in_windows() {
 DeviceRun::Memory::Known& DeviceRun::known() {
   const Feed& feed = program_.feed_;
   if (memory_.known.size() >= kKindsKept) memory_.known.clear();
-  return memory_
-      .known[{&list_, batch_size_, feed.x_type, feed.y_type, feed.weight != nullptr, feed.order != nullptr}];
+  std::vector<DType> types;
+  std::vector<bool> there{feed.order != nullptr};
+  for (const FedArray& array : feed.arrays) {
+    types.push_back(array.type);
+    there.push_back(array.data != nullptr);
+  }
+  return memory_.known[{&list_, batch_size_, std::move(types), std::move(there)}];
 }
 
 void DeviceRun::run_window(const Window& window) {
@@ -240,9 +254,12 @@ void DeviceRun::run_window(const Window& window) {
     look();
   }
   if (predicts()) {
-    const int64_t bytes = bytes_of(program_.output_shape_.elements(), program_.parameters_->dtype());
-    device_.copy_to_host(static_cast<char*>(host_feed_.result) + window.begin * bytes, program_.feed_.result,
-                         static_cast<size_t>(std::min(state_.start, window.rows) * bytes));
+    for (size_t k = 0; k < host_feed_.results.size(); ++k) {
+      const int64_t bytes = result_bytes(k);
+      device_.copy_to_host(static_cast<char*>(host_feed_.results[k]) + window.begin * bytes,
+                           program_.feed_.results[k],
+                           static_cast<size_t>(std::min(state_.start, window.rows) * bytes));
+    }
   }
 }
 
@@ -290,9 +307,13 @@ void DeviceRun::enqueue(int64_t steps) {
 const std::shared_ptr<void>& DeviceRun::graph(int64_t steps) {
   const Feed& feed = program_.feed_;
   const void* const rates = schedule_.count > 0 ? memory_.rates.raw() : nullptr;
-  const Memory::Key key{&list_,         batch_size_, steps,
-                        feed.x_type,    feed.y_type, {feed.x, feed.y, feed.weight, feed.order, rates},
-                        schedule_.count};
+  std::vector<DType> types;
+  std::vector<const void*> pointers{feed.order, rates};
+  for (const FedArray& array : feed.arrays) {
+    types.push_back(array.type);
+    pointers.push_back(array.data);
+  }
+  const Memory::Key key{&list_, batch_size_, steps, std::move(types), std::move(pointers), schedule_.count};
   const auto found = memory_.graphs.find(key);
   if (found != memory_.graphs.end()) return found->second;
   if (memory_.graphs.size() >= kGraphsKept) {

@@ -15,17 +15,20 @@ namespace nnx::program {
 // What a program keeps on its device from run to run.
 struct DeviceMemoryOfRuns {
   // Everything a captured step depends on: the list, its rows, the steps in the graph, and pointers.
-  using Key = std::tuple<const void*, int64_t, int64_t, DType, DType, std::array<const void*, 5>, int64_t>;
+  using Key =
+      std::tuple<const void*, int64_t, int64_t, std::vector<DType>, std::vector<const void*>, int64_t>;
 
-  // What decides which kernels a step launches: the list, its rows, dtypes of x and y, whether there are
-  // weights and an order.
-  using Kind = std::tuple<const void*, int64_t, DType, DType, bool, bool>;
+  // What decides which kernels a step launches: the list, its rows, the arrays' dtypes, and which of them and
+  // the order are there.
+  using Kind = std::tuple<const void*, int64_t, std::vector<DType>, std::vector<bool>>;
   struct Known {
     int64_t launched = 0;       // steps, one by one: the kernels' code is on the device then
     int64_t steps_to_look = 1;  // what the last run came to
   };
 
-  Tensor x[2], y[2], weight[2], order, rates, result;
+  std::vector<std::array<Tensor, 2>> arrays;  // as the feed has them
+  std::vector<Tensor> results;
+  Tensor order, rates;
   std::map<Key, std::shared_ptr<void>> graphs;
   std::map<Kind, Known> known;
 };
@@ -63,7 +66,9 @@ class DeviceRun {
   void follow_rates();
   void report();
   void update_result();
-  bool predicts() const { return host_feed_.result != nullptr; }
+  bool predicts() const { return !host_feed_.results.empty(); }
+  int64_t result_bytes(size_t output) const;  // of a row
+  void reserve_results(int64_t rows);
 
   Program& program_;
   const Program::List& list_;

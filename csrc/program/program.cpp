@@ -39,19 +39,20 @@ class Use {
 
 }  // namespace
 
-Program::Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Parameters> parameters,
-                 const ProgramOptions& options)
+Program::Program(std::shared_ptr<Graph> graph, const std::vector<int>& outputs,
+                 std::shared_ptr<Parameters> parameters, const ProgramOptions& options)
     : graph_(std::move(graph)), parameters_(std::move(parameters)), options_(options) {
-  output_shape_ = graph_->node(output).shape;
+  if (outputs.empty()) bad_value("program", "output", "at least one node", "none");
+  for (const int output : outputs) outputs_.push_back({graph_->node(output).shape});
   if (device_of(parameters_->device()).asynchronous())
     device_memory_ = std::make_unique<DeviceMemoryOfRuns>();
   state_memory_ =
       Tensor::zeros({static_cast<int64_t>(sizeof(StepState))}, DType::uint8, parameters_->device());
   state_ = state_memory_.data<StepState>();
   if (parameters_->dtype() == DType::float64) {
-    Compiler<double>(*this, output).compile();
+    Compiler<double>(*this, outputs).compile();
   } else {
-    Compiler<float>(*this, output).compile();
+    Compiler<float>(*this, outputs).compile();
   }
   // A device that works behind the host watches the loss itself, see StepState.
   const Phase watch = device_of(parameters_->device()).asynchronous() ? Phase::loss : Phase::watch;
@@ -312,7 +313,7 @@ RunResult Program::apply(const Schedule& schedule, const RunHooks& hooks) {
 }
 
 RunResult Program::evaluate(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
-  return run(evaluate_list_, feed, batch_size, {}, hooks, options_.loss.has_value(), flops_forward_);
+  return run(evaluate_list_, feed, batch_size, {}, hooks, options_.has_loss(), flops_forward_);
 }
 
 RunResult Program::predict(const Feed& feed, int64_t batch_size, const RunHooks& hooks) {
@@ -327,7 +328,14 @@ void Program::end_part(Context& context, int64_t rows, bool last) {
 }
 
 void Program::refuse_label(const LabelFault& fault) const {
-  bad_value(feed_.where, "y", detail::concatenate("labels in [0, ", classes_, ")"),
+  int64_t classes = 0;
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    const LossSpec* const loss = options_.loss_of(k);
+    if (loss == nullptr || loss->targets != Targets::labels) continue;
+    classes = outputs_[k].classes;
+    if (fault.label < 0 || fault.label >= classes) break;  // of several, the first that it is none of
+  }
+  bad_value(feed_.where, "y", detail::concatenate("labels in [0, ", classes, ")"),
             detail::concatenate(fault.label, ", written there while the labels were in use"));
 }
 

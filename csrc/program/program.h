@@ -29,7 +29,12 @@ struct LossSpec {
   bool from_logits = true;  // of the two cross-entropies
   double delta = 1.0;
   double label_smoothing = 0.0;
-  bool sum = false;  // reduction "sum" instead of "mean"
+  bool sum = false;     // reduction "sum" instead of "mean"
+  double weight = 1.0;  // in the sum over all outputs' losses
+  // Of a loss that the graph computes: the nodes of its values and of its targets.
+  int node = -1, target = -1;
+
+  bool traced() const { return node >= 0; }
 };
 
 enum class OptimizerKind { sgd, adam, rmsprop, adagrad, lion };
@@ -58,18 +63,20 @@ struct ParameterSpec {
   bool penalized() const { return penalty.l1 != 0.0 || penalty.l2 != 0.0; }
 };
 
-enum class MetricKind { top_k, binary, confusion, binary_confusion, regression };
+// loss: of one output among several, times rows, without its weight.
+enum class MetricKind { top_k, binary, confusion, binary_confusion, regression, loss };
 
 struct MetricSpec {
   MetricKind kind;
   int64_t k = 1;
   double threshold = 0.5;
+  size_t output = 0;  // the one it looks at, which has a loss
 };
 
 struct ProgramOptions {
   int64_t max_batch = 1;
   bool training = false;
-  std::optional<LossSpec> loss;
+  std::vector<std::optional<LossSpec>> losses;  // by output; none, or fewer than outputs: without
   std::optional<OptimizerSpec> optimizer;
   std::vector<MetricSpec> metrics;
   std::vector<ParameterSpec> parameters;  // by index; empty where no layer says anything
@@ -80,23 +87,43 @@ struct ProgramOptions {
   int64_t measure_every = 0;  // steps; 0: gradients, updates and activations are not measured
   bool apply = false;         // no more than an update, from the gradients that Parameters has
   bool describe = false;      // only asked for its numbers: allocates nothing and cannot run
+
+  const LossSpec* loss_of(size_t output) const {
+    return output < losses.size() && losses[output] ? &*losses[output] : nullptr;
+  }
+  bool has_loss() const {
+    for (const std::optional<LossSpec>& loss : losses) {
+      if (loss) return true;
+    }
+    return false;
+  }
+};
+
+struct FedArray {
+  const void* data = nullptr;  // null: there is none
+  DType type = DType::float32;
+  int64_t elements = 1;  // of a row
+
+  int64_t bytes(int64_t rows) const { return rows * elements * static_cast<int64_t>(size_of(type)); }
 };
 
 // The arrays a run reads; their shapes and labels have been checked. They lie on the host, or, where
-// `resident`, x, y and weight on the program's device.
+// `resident`, all but the order on the program's device.
 struct Feed {
   const char* where = "";  // the function that was called, for messages
   bool resident = false;
   int64_t rows = 0;       // to go over
-  int64_t data_rows = 0;  // in x, y and weight
-  const void* x = nullptr;
-  DType x_type = DType::float32;
-  const void* y = nullptr;
-  DType y_type = DType::float32;
-  const void* weight = nullptr;    // of the parameters' dtype
+  int64_t data_rows = 0;  // in the arrays
+  // One for each input, then targets and then weights for each output; weights are of the parameters' dtype.
+  std::vector<FedArray> arrays;
+  size_t inputs = 0, outputs = 0;
   const int64_t* order = nullptr;  // (rows), or null for 0, 1, 2, ...
   Tensor order_held;               // a copy of the caller's, which is his to change
-  void* result = nullptr;          // predictions, of the parameters' dtype
+  std::vector<void*> results;      // predictions by output, of the parameters' dtype; or empty
+
+  const FedArray& x(size_t input) const { return arrays[input]; }
+  const FedArray& y(size_t output) const { return arrays[inputs + output]; }
+  const void* weight(size_t output) const { return arrays[inputs + outputs + output].data; }
 };
 
 struct Schedule {
@@ -144,10 +171,21 @@ struct MemoryUse {
 
 struct DeviceMemoryOfRuns;  // program/device_run.h
 
+struct InputInfo {
+  Shape shape;  // of a sample
+  bool used;    // by what the program computes
+};
+
+struct OutputInfo {
+  Shape shape;
+  // Of a target, per sample; with labels 1, and `classes` bounds them.
+  int64_t target_elements = 0, classes = 0;
+};
+
 class Program {
  public:
-  Program(std::shared_ptr<Graph> graph, int output, std::shared_ptr<Parameters> parameters,
-          const ProgramOptions& options);
+  Program(std::shared_ptr<Graph> graph, const std::vector<int>& outputs,
+          std::shared_ptr<Parameters> parameters, const ProgramOptions& options);
   ~Program();
 
   RunResult train(const Feed& feed, int64_t batch_size, const Schedule& schedule, const RunHooks& hooks);
@@ -165,11 +203,8 @@ class Program {
   std::vector<double> measured() const;
   const ProgramOptions& options() const { return options_; }
   const std::shared_ptr<Parameters>& parameters() const { return parameters_; }
-  const Shape& input_shape() const { return input_shape_; }
-  const Shape& output_shape() const { return output_shape_; }
-  // Of a target, per sample; with labels 1, and `classes` bounds them.
-  int64_t target_elements() const { return target_elements_; }
-  int64_t classes() const { return classes_; }
+  const std::vector<InputInfo>& inputs() const { return inputs_; }
+  const std::vector<OutputInfo>& outputs() const { return outputs_; }
   double flops_forward() const { return flops_forward_; }    // per sample
   double flops_training() const { return flops_training_; }  // per sample
   MemoryUse memory() const;
@@ -224,8 +259,8 @@ class Program {
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<Parameters> parameters_;
   ProgramOptions options_;
-  Shape input_shape_, output_shape_;
-  int64_t target_elements_ = 0, classes_ = 0;
+  std::vector<InputInfo> inputs_;
+  std::vector<OutputInfo> outputs_;
   double flops_forward_ = 0.0, flops_training_ = 0.0;
 
   MemoryPlan memory_;
@@ -246,6 +281,8 @@ class Program {
   std::vector<int64_t> metric_sizes_;
   Tensor metric_memory_;  // raw sums, one after the other
   std::deque<void*> metric_cells_;
+  Tensor loss_memory_;  // the losses of several outputs, one by one
+  std::deque<void*> loss_cells_;
   std::unique_ptr<DeviceMemoryOfRuns> device_memory_;  // of devices that work behind the host
   Tensor state_memory_;
   StepState* state_ = nullptr;  // in it

@@ -30,6 +30,7 @@ from nnx import (
 from nnx._config import instead_of, register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
 from nnx.callbacks import Callback, History
+from nnx.graph.recording import Input
 from nnx.layers import (
     ELU,
     GELU,
@@ -127,6 +128,7 @@ __all__ = [
     "GlobalMaxPool2D",
     "GroupNorm",
     "History",
+    "Input",
     "Lambda",
     "Layer",
     "LayerNorm",

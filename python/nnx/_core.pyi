@@ -558,15 +558,17 @@ class Parameters:
     def device(self) -> str: ...
     def __len__(self) -> int: ...
 
+_Several: TypeAlias = npt.NDArray[Any] | Tensor | tuple[npt.NDArray[Any] | Tensor | None, ...]
+
 class Program:
     def __init__(
         self,
         graph: Graph,
-        output: int,
+        output: int | Sequence[int],
         parameters: Parameters,
         max_batch: int,
         training: bool,
-        loss: dict[str, Any] | None = None,
+        loss: dict[str, Any] | Sequence[dict[str, Any] | None] | None = None,
         optimizer: dict[str, Any] | None = None,
         metrics: list[dict[str, Any]] = ...,
         seed: int = 0,
@@ -580,9 +582,9 @@ class Program:
     ) -> None: ...
     def train_epoch(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Several,
+        y: _Several,
+        sample_weight: _Several | None,
         order: npt.NDArray[np.int64] | None,
         batch_size: int,
         learning_rates: npt.NDArray[np.float64],
@@ -595,9 +597,9 @@ class Program:
     ) -> dict[str, Any]: ...
     def train_step(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Several,
+        y: _Several,
+        sample_weight: _Several | None,
         learning_rate: float,
         step: int,
         counter: Any = None,
@@ -605,17 +607,17 @@ class Program:
     def apply(self, learning_rate: float, step: int, counter: Any = None) -> None: ...
     def evaluate(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Several,
+        y: _Several,
+        sample_weight: _Several | None,
         batch_size: int,
         progress: _Progress = None,
         interval: float = 0.1,
         labels_checked: bool = False,
     ) -> dict[str, Any]: ...
     def predict(
-        self, x: npt.NDArray[Any] | Tensor, batch_size: int, progress: _Progress = None, interval: float = 0.1
-    ) -> _Floats: ...
+        self, x: _Several, batch_size: int, progress: _Progress = None, interval: float = 0.1
+    ) -> Any: ...
     @property
     def last(self) -> dict[str, Any]: ...
     @property

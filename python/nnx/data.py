@@ -16,6 +16,8 @@ from nnx._checks import warn
 from nnx._types import ClassWeight, NDArray, Shape
 
 TargetKind: TypeAlias = Literal["labels", "one_hot", "values"]
+# Of several outputs one each, None where there is no loss.
+TargetKinds: TypeAlias = TargetKind | tuple[TargetKind | None, ...]
 
 _CORE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.uint8))
 
@@ -25,8 +27,14 @@ def is_batches(x: Any) -> bool:
     if hasattr(x, "__array__") or isinstance(x, (str, bytes, dict, range)):
         return False
     if isinstance(x, (list, tuple)):
-        return len(x) > 0 and isinstance(x[0], (list, tuple)) and len(x[0]) in (2, 3) and _is_array(x[0][0])
+        return len(x) > 0 and isinstance(x[0], (list, tuple)) and len(x[0]) in (2, 3) and _has_arrays(x[0][0])
     return hasattr(x, "__iter__")
+
+
+def _has_arrays(x: Any) -> bool:
+    if isinstance(x, dict):
+        return all(_is_array(part) for part in x.values())
+    return _is_array(x) or (isinstance(x, (list, tuple)) and len(x) > 0 and all(map(_is_array, x)))
 
 
 def _is_array(x: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nnx.layers.base import Layer
+from nnx.layers.naming import numbered
 from nnx.model import Model
 
 
@@ -72,19 +73,7 @@ class Sequential(Model):
 
     def children(self) -> Iterator[tuple[str, Layer]]:
         """The layers with their names in this model."""
-        taken = {layer.given_name for layer in self.layers}
-        counts: dict[str, int] = {}
-        seen: set[int] = set()
-        for layer in self.layers:
-            if id(layer) in seen:
-                continue
-            seen.add(id(layer))
-            name = layer.given_name
-            while name is None or (layer.given_name is None and name in taken):
-                count = counts.get(layer.name, 0)
-                counts[layer.name] = count + 1
-                name = f"{layer.name}_{count}" if count else layer.name
-            yield name, layer
+        yield from numbered(self.layers)
 
     def forward(self, x: Any) -> Any:
         """All layers, in order."""

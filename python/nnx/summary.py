@@ -113,14 +113,15 @@ def _training_program(learner: Learner, batch_size: int) -> _core.Program:
     """A program that is only asked for its numbers."""
     traced = learner.bound()
     assert traced.store is not None
-    loss: dict[str, Any] = {"kind": "mean_squared_error", "targets": "values", "reduction": "mean"}
+    loss: Any = {"kind": "mean_squared_error", "targets": "values", "reduction": "mean"}
+    if traced.layout.several:
+        loss = [loss] * len(traced.outputs)
     if learner.loss is not None:
-        kind = "labels" if learner.loss.kind == "softmax_cross_entropy" else "values"
-        loss = learner.loss.spec(kind, traced.output.activation)  # type: ignore[arg-type]
+        loss = learner.usual_losses(traced)
     optimizer = learner.optimizer.spec() if learner.optimizer is not None else None
     return _core.Program(
         traced.graph,
-        traced.output.node,
+        traced.nodes,
         traced.store,
         batch_size,
         True,

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nnx import _core
-from nnx._types import Shape
 from nnx.graph import changes, store, tracing
+from nnx.graph.inputs import InputShape as Shape
 from nnx.graph.store import States
 from nnx.graph.tracing import Traceable, Traced
 from nnx.graph.weight import Weight

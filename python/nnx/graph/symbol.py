@@ -37,11 +37,18 @@ class Trace:
         self._dropouts = 0
         self.reached: set[int] = set()  # ids of layers that were called
         self.dead_ends: set[int] = set()  # nodes that no gradient goes through
+        self.losses: dict[tuple[int, int], tuple[Any, dict[str, int]]] = {}  # nodes of losses that were traced
         self.predicts = False  # whether what is traced now works as in prediction always
 
     def input(self, shape: tuple[int, ...]) -> Symbol:
         """The symbol that `forward` begins with; `shape` is without the batch axis."""
         return Symbol(self, self.graph.input(shape))
+
+    def run(self, layer: Any, shape: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What a layer puts out, built for inputs of that shape where it is not."""
+        with self.scope(layer):
+            layer.ensure_built(shape)
+            return layer.forward(*inputs, **named)
 
     def parameter(self, weight: Weight) -> int:
         """The node of a weight: one for all its uses."""

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from nnx import _core
 from nnx._types import Shape
+from nnx.graph import inputs, outputs
+from nnx.graph.inputs import InputShape
+from nnx.graph.outputs import Layout
 from nnx.graph.specs import Penalty, Specs, of_weights
 from nnx.graph.symbol import Symbol, Trace
 from nnx.graph.weight import Weight
@@ -38,8 +41,9 @@ class Traceable(Protocol):
     def regularizer_of(self, weight: Weight) -> Penalty | None:
         """The regularizer of one of the layer's own weights."""
 
-    def forward(self, x: Any) -> Any:
-        """The output, from a Symbol."""
+    @property
+    def forward(self) -> Any:
+        """The output, from Symbols."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +51,37 @@ class Traced:
     """A model's graph for one input shape; weights are numbered as in `store`, or, without one, in order of use."""
 
     graph: _core.Graph
-    output: Symbol
+    outputs: tuple[Symbol, ...]
+    layout: Layout
     weights: list[Weight]
-    input_shape: Shape
+    input_shape: InputShape
     store: _core.Parameters | None
     specs: Specs = field(default_factory=list)  # what layers say of the weights in `store`
 
+    @property
+    def output(self) -> Symbol:
+        """The only output, or the first."""
+        return self.outputs[0]
+
     @functools.cached_property
     def output_shape(self) -> Shape:
-        """The output's, without the batch axis."""
+        """The output's, without the batch axis; of several that of the first."""
         return self.output.sample_shape
+
+    @functools.cached_property
+    def nodes(self) -> Any:
+        """The outputs' nodes, as the core takes them: one, or a list."""
+        nodes = [output.node for output in self.outputs]
+        return nodes[0] if len(nodes) == 1 else nodes
 
 
 def trace(
     model: Traceable,
-    input_shape: Shape,
+    input_shape: InputShape,
     store: _core.Parameters | None = None,
     order: Sequence[Weight] = (),
 ) -> Traced:
-    """Walks through `model.forward` once with a Symbol of that shape; `order`: the weights in `store`."""
+    """Walks through `model.forward` once with Symbols of that shape; `order`: the weights in `store`."""
     names = {id(layer): path for path, layer in model.walk() if path}
     places = {id(weight): index for index, weight in enumerate(order)}
 
@@ -75,14 +91,11 @@ def trace(
         return places[id(weight)]
 
     record = Trace(names, None if store is None else index_of)
-    output = model.forward(record.input(input_shape))
-    if not isinstance(output, Symbol):
-        raise TypeError(
-            f"{type(model).__name__}.forward expected to return what a layer or an nnx.ops function gave, "
-            f"got {type(output).__name__}"
-        )
+    symbols = [record.input(shape) for shape in inputs.shapes_of(input_shape)]
+    output = inputs.call(model, input_shape, symbols)
     specs = [] if store is None else of_weights(model, order)
-    return Traced(record.graph, output, record.weights, input_shape, store, specs)
+    symbols, layout = outputs.flatten(model, output, record.graph)
+    return Traced(record.graph, tuple(symbols), layout, record.weights, input_shape, store, specs)
 
 
 def named_weights(model: Traceable, used: list[Weight]) -> dict[str, Weight]:

@@ -14,6 +14,7 @@ from nnx._config import Configured, snake_case
 from nnx._core import Tensor
 from nnx._types import NDArray, Shape
 from nnx.graph import changes
+from nnx.graph.inputs import shape_of, symbols_in
 from nnx.graph.store import frozen
 from nnx.graph.symbol import Symbol
 from nnx.graph.weight import Weight, assign_all
@@ -189,21 +190,24 @@ class Layer(Configured):
     def build(self, input_shape: Shape) -> None:
         """Makes the weights for inputs of this shape, given without the batch axis."""
 
-    def forward(self, x: Any) -> Any:
-        """The layer's output, from a Symbol or an array."""
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """The layer's output, from a Symbol or an array, or several."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward(self, x)")
 
-    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
+    def __call__(self, x: Any, *more: Any, training: bool | AsItRuns | None = None, **named: Any) -> Any:
         """`forward`, after building the layer where that has not happened.
 
         Arrays that are neither float32 nor float64, and those whose dtype is not that of the layer's weights,
         are converted. `training`, as Keras has it, is None for what the model does; False keeps dropout and frozen
         batch norms of a Symbol's from training.
         """
-        if isinstance(x, Symbol):
-            with x.trace.scope(self), mode(self, x.trace, training):
-                self.ensure_built(x.sample_shape)
-                return self.forward(x)
+        if symbols := symbols_in((x, *more, named)):
+            alone = isinstance(x, Symbol) and not more and not named
+            shape = x.sample_shape if alone else shape_of((x, *more, *named.values()))
+            with mode(self, symbols[0].trace, training):
+                return symbols[0].trace.run(self, shape, (x, *more), named)
+        if more or named:
+            raise TypeError(f"{self.name}: expected one array, got {1 + len(more) + len(named)} arguments")
         with mode(self, None, training):
             pass
         x = x if isinstance(x, Tensor) else np.asarray(x)

@@ -20,14 +20,17 @@ class AsItRuns:
         )
 
 
-def forward_of(call: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+def forward_of(call: Callable[..., Any]) -> Callable[..., Any]:
     """A `forward` of a method `call(self, inputs, training=None)`."""
-    takes_training = "training" in inspect.signature(call).parameters
+    signature = inspect.signature(call)
+    takes_training = "training" in signature.parameters
 
-    def forward(self: Any, x: Any) -> Any:
+    def forward(self: Any, *inputs: Any, **named: Any) -> Any:
         """The layer's `call`."""
-        return self.call(x, training=AsItRuns()) if takes_training else self.call(x)
+        return self.call(*inputs, **named, **({"training": AsItRuns()} if takes_training else {}))
 
+    inputs = [parameter for name, parameter in signature.parameters.items() if name != "training"]
+    forward.__signature__ = signature.replace(parameters=inputs)  # type: ignore[attr-defined]
     return forward
 
 

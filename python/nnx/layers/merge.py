@@ -12,15 +12,16 @@ from nnx.layers.keras_calls import AsItRuns
 
 
 class _Merge(Layer):
-    def __call__(self, *inputs: Any, training: bool | AsItRuns | None = None) -> Any:
+    def __call__(  # type: ignore[override]
+        self, *inputs: Any, training: bool | AsItRuns | None = None
+    ) -> Any:
         """Joins the inputs, given one by one or as a list."""
         if len(inputs) == 1 and isinstance(inputs[0], (list, tuple)):
             inputs = tuple(inputs[0])
         if len(inputs) < 2:
             raise ValueError(f"{type(self).__name__}: expected two or more inputs, got {len(inputs)}")
         if isinstance(inputs[0], Symbol):
-            with inputs[0].trace.scope(self):
-                return self.forward(inputs)
+            return inputs[0].trace.run(self, inputs[0].sample_shape, (inputs,), {})
         return self.forward(inputs)
 
 

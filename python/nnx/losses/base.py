@@ -37,6 +37,10 @@ class Loss(Configured):
             raise ValueError("argument 'reduction' expected 'mean' or 'sum' to train with, got 'none'")
         return {"kind": self.kind, "targets": targets, "reduction": self.reduction}
 
+    def spec_of(self, targets: TargetKind, output: Any) -> dict[str, Any]:
+        """The loss of a model's output, a Symbol, as the core takes it."""
+        return self.spec(targets, output.activation)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: npt.ArrayLike | None = None) -> Any:
         """The loss of predictions: a float, or an array for reduction "none"."""
         y_pred = data.floats(y_pred, "y_pred")

@@ -39,10 +39,23 @@ class TracedLoss(Loss):
         """The loss of a model that ends in `activation`."""
         return self
 
-    def nodes(self, output: Symbol) -> dict[str, int]:
+    def spec_of(self, targets: TargetKind, output: Any) -> dict[str, Any]:
+        """The loss of a model's output, a Symbol, as the core takes it: with its nodes in the graph."""
+        known = output.trace.losses
+        key = (id(self), output.node)
+        if key not in known:
+            known[key] = (self, self._nodes(output))  # the loss is held, that its id stays its own
+        return {**self.spec(targets, output.activation), **known[key][1]}
+
+    def _nodes(self, output: Symbol) -> dict[str, int]:
         """Adds the loss of an output to its graph: the nodes of its values and of its targets."""
-        target = output.derive(output.trace.graph.target(output.sample_shape))
-        value = self.for_output(output.activation).formula(target, output.derive(output.node))
+        graph = output.trace.graph
+        graph.scope("loss")
+        try:
+            target = output.derive(graph.target(output.sample_shape))
+            value = self.for_output(output.activation).formula(target, output.derive(output.node))
+        finally:
+            graph.scope("")
         if not isinstance(value, Symbol):
             raise TypeError(
                 f"{self.says} expected to return what operators and nnx.ops make of y_true and y_pred, "

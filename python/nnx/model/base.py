@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nnx._checks import integer
-from nnx._types import Shape
 from nnx.graph.graphs import Graphs
+from nnx.graph.inputs import InputShape
 from nnx.layers.base import Layer
-from nnx.losses import Loss
-from nnx.metrics import Metric
 from nnx.optimizers import Optimizer
 from nnx.saving import snapshot
 from nnx.training.activations import name_of
@@ -48,13 +46,13 @@ class ModelBase(Layer):
         return self._learner.optimizer
 
     @property
-    def loss(self) -> Loss | None:
-        """The loss; None before `compile`, or without one."""
+    def loss(self) -> Any:
+        """The loss, or those by output as they were given; None before `compile`, or without one."""
         return self._learner.loss
 
     @property
-    def metrics(self) -> list[Metric]:
-        """The metrics."""
+    def metrics(self) -> Any:
+        """The metrics: a list, or, by output, as they were given."""
         return self._learner.metrics
 
     @property
@@ -73,8 +71,8 @@ class ModelBase(Layer):
         return self._learner.state.seed
 
     @property
-    def input_shape(self) -> Shape | None:
-        """The shape of a sample; None before the model is built."""
+    def input_shape(self) -> InputShape | None:
+        """The shape of a sample, of several inputs a tuple of shapes; None before the model is built."""
         return self._learner.graphs.input_shape
 
     @property

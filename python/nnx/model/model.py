@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
 
-from nnx import _core, data, looking, losses, optimizers, seeds, summary
+from nnx import _core, data, looking, optimizers, seeds, summary
 from nnx._checks import integer
-from nnx._types import ClassWeight, NDArray, Shape
+from nnx._types import ClassWeight
 from nnx.callbacks import CallbackList, History, ProgressBar
 from nnx.callbacks.evaluation_bar import evaluation_bars
 from nnx.callbacks.progress_bar import verbosity
-from nnx.graph.symbol import Symbol
+from nnx.graph.inputs import names_of, symbols_in
 from nnx.layers.keras_calls import AsItRuns, mode
-from nnx.losses import LossLike
-from nnx.metrics import Metric, MetricLike
-from nnx.metrics import get as _metric
-from nnx.model import building
+from nnx.model import building, given
 from nnx.model.arguments import Callbacks, frequency, listed, optional
+from nnx.model.given import LossesLike, MetricsLike
 from nnx.model.keeping import KeptModel
 from nnx.model.stepping import SteppedModel
 from nnx.optimizers import OptimizerLike
 from nnx.training import devices, evaluate, fit
 from nnx.training.plan import Plan
+from nnx.training.several import samples_of
 
 
 class Model(KeptModel, SteppedModel):
@@ -40,35 +39,53 @@ class Model(KeptModel, SteppedModel):
                 return self.outer(self.inner(x) + x)
 
     `forward` runs once for each input shape, on a Symbol; what it does is then compiled. A layer that is used
-    twice has one set of weights. Models are layers themselves.
+    twice has one set of weights. Models are layers themselves. `forward` may take several arguments and return
+    a list or a dict: `x` and `y` are then lists or dicts of arrays.
+
+    Without a class: `nnx.Model(inputs, outputs)` of what layers made of `nnx.Input`.
     """
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """`Model(inputs, outputs)` is a model without a class of its own."""
+        if cls is Model and (len(arguments) > 1 or "outputs" in named or "inputs" in named):
+            from nnx.model.functional import Functional  # which is a Model
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
     # Building and compiling
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the weights for inputs of this shape, without the batch axis or with None for it; `fit` does it, too."""
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights for inputs of this shape, without the batch axis or with None for it; `fit` does it, too.
+
+        Of several inputs a list of shapes, or, where `forward` takes them as one dict, a dict of shapes.
+        """
         building.build(self._learner.graphs, input_shape)
 
     def compile(
         self,
         optimizer: OptimizerLike = "sgd",
-        loss: LossLike | None = None,
-        metrics: MetricLike | Iterable[MetricLike] | None = None,
+        loss: LossesLike = None,
+        metrics: MetricsLike = None,
         device: str = "auto",
         precision: str = "float32",
         seed: int | None = None,
+        loss_weights: Sequence[float] | Mapping[str, float] | float | None = None,
     ) -> None:
         """Settles how the model is trained. Weights keep their values, the optimizer begins anew.
 
         Args:
             optimizer: "sgd", "adam", "adamw", "rmsprop", "adagrad", "lion", an Optimizer or its class.
-            loss: a name or a Loss; None for a model that only predicts.
-            metrics: names, classes, objects or functions of `nnx.metrics`.
+            loss: a name or a Loss; None for a model that only predicts. Of several outputs one for all, or a list
+                or a dict by output, with None for an output that nothing is learned from.
+            metrics: names, classes, objects or functions of `nnx.metrics`. Of several outputs a dict, or a list
+                with an entry, perhaps a list, for each; of another length it is for each of them.
             device: "cpu", "cuda", "cuda:1", or "auto": CUDA where it is there.
             precision: "float32" (strict IEEE on every device), "float64", or, on CUDA, "tf32" or "bfloat16":
                 the factors of dense and convolutional layers' products are rounded to 10 or 7 bits of mantissa
                 for the tensor cores; weights, sums, losses and updates stay float32.
             seed: for initial weights, shuffles and dropout; None draws one from `nnx.set_seed`'s.
+            loss_weights: by output, in the sum of losses that is made small; 1 where nothing is said.
 
         Raises:
             ValueError, TypeError: naming the argument that does not fit.
@@ -80,16 +97,14 @@ class Model(KeptModel, SteppedModel):
             )
         place = devices.resolve_device(device)
         devices.check_precision(precision, place)
-        metrics = () if metrics is None else metrics
-        if isinstance(metrics, (str, Metric, type)) or callable(metrics):
-            metrics = (metrics,)
         self._learner.compile(
             optimizers.get(optimizer),
-            None if loss is None else losses.get(loss),
-            [_metric(metric) for metric in metrics],
+            given.losses_of(loss),
+            given.metrics_of(metrics),
             place,
             precision,
             seeds.draw() if seed is None else seeds.check(seed),
+            given.weights_of(loss_weights),
         )
 
     # Training and using
@@ -177,12 +192,12 @@ class Model(KeptModel, SteppedModel):
             validation_batch_size=optional("fit", "validation_batch_size", validation_batch_size),
         )
         level = verbosity(verbose)
-        given = listed(callbacks)
+        extra = listed(callbacks)
         history = History()
         bars = [ProgressBar(level)] if level else []
         with self._learner.one_fit(), self._learner.graphs.lock:
             run = fit.Run(self._learner, x, y, plan)
-            run.train(CallbackList([*bars, *given, history], self, {**run.params, "verbose": level}))
+            run.train(CallbackList([*bars, *extra, history], self, {**run.params, "verbose": level}))
         return history
 
     def evaluate(
@@ -229,8 +244,8 @@ class Model(KeptModel, SteppedModel):
         callbacks: Callbacks = None,
         steps: int | None = None,
         verbose: int | str = 0,
-    ) -> NDArray:
-        """The model's outputs (N, ...) for inputs x (N, ...).
+    ) -> Any:
+        """The model's outputs (N, ...) for inputs x (N, ...); several as a list or a dict, as `forward` has them.
 
         Args:
             x: inputs (N, ...), or an iterable of batches: of x, or of (x, y) or (x, y, sample_weight), of which
@@ -252,23 +267,31 @@ class Model(KeptModel, SteppedModel):
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> dict[str, Any]:
         """Loss and metrics of one batch, as `evaluate` gives them."""
-        return dict(self.evaluate(x, y, max(1, len(x)), sample_weight))
+        return dict(self.evaluate(x, y, samples_of(x), sample_weight))
 
-    def predict_on_batch(self, x: Any) -> NDArray:
+    def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as `predict` gives them."""
-        return self.predict(x, max(1, len(x)))
+        return self.predict(x, samples_of(x))
 
-    def __call__(self, x: Any, training: bool | AsItRuns | None = None) -> Any:
-        """Outputs for an array, in one batch; for a Symbol, this model as a part of another, see `Layer`."""
-        if isinstance(x, Symbol):
-            return super().__call__(x, training)
+    def __call__(self, x: Any, *more: Any, training: bool | AsItRuns | None = None, **named: Any) -> Any:
+        """Outputs for an array, in one batch; for a Symbol, this model as a part of another, see `Layer`.
+
+        Several inputs are given one by one, or as a list or a dict.
+        """
+        if symbols_in((x, *more, named)):
+            return super().__call__(x, *more, training=training, **named)
         with mode(self, None, training):
             pass
+        if more or named or isinstance(x, (list, tuple, dict)):
+            several = (
+                x if not (more or named) else dict(zip(names_of(self), (x, *more), strict=False)) | named
+            )
+            return evaluate.predict(self._learner, several, samples_of(several))
         inputs = data.features(x)
         outputs = evaluate.predict(self._learner, inputs, max(1, len(inputs)))
         return _core.tensor(outputs, device=x.device) if isinstance(x, _core.Tensor) else outputs
 
-    def ensure_built(self, input_shape: Shape) -> None:
+    def ensure_built(self, input_shape: Any) -> None:
         """As part of another model there is nothing to build: the inner layers build themselves."""
         self._learner.graphs.see(tuple(input_shape))
 

@@ -11,6 +11,7 @@ from nnx import seeds
 from nnx._checks import integer
 from nnx._config import Decoder, Encoder
 from nnx._types import NDArray
+from nnx.graph.inputs import read_shape
 from nnx.graph.weight import expect_arrays
 from nnx.layers.base import Layer
 from nnx.losses import Loss
@@ -33,7 +34,7 @@ def save(model: Any, learner: Learner, path: str | Path) -> None:
     about: dict[str, Any] = {
         "model": encoder.item(model),
         "layers": {name: _about_layer(layer) for name, layer in model.walk()},
-        "input_shape": None if now.input_shape is None else list(now.input_shape),
+        "input_shape": now.input_shape,
         "compiled": _about_compiled(now, encoder),
         "run": _about_run(now.run, encoder),
     }
@@ -71,8 +72,9 @@ def _about_compiled(now: Snapshot, encoder: Encoder) -> dict[str, Any]:
     return {
         "optimizer": None if now.optimizer is None else encoder.item(now.optimizer),
         "iterations": None if now.optimizer is None else now.optimizer.iterations,
-        "loss": None if now.loss is None else encoder.item(now.loss),
-        "metrics": [encoder.item(metric) for metric in now.metrics],
+        "loss": encoder.value(now.loss, "loss"),
+        "metrics": encoder.value(now.metrics, "metrics"),
+        "loss_weights": encoder.value(now.loss_weights, "loss_weights"),
         "device": now.device,
         "precision": now.precision,
     }
@@ -130,7 +132,7 @@ def _load(
     learner = make(model)
     _set_layers(model, about["layers"])
     now = Snapshot(
-        None if about["input_shape"] is None else tuple(int(n) for n in about["input_shape"]),
+        None if about["input_shape"] is None else read_shape(about["input_shape"], int),
         **_compiled(about["compiled"], decoder),
         run=_run(about["run"], decoder),
         states={
@@ -177,11 +179,19 @@ def _compiled(about: dict[str, Any], decoder: Decoder) -> dict[str, Any]:
         optimizer.iterations = integer("load", "iterations", about["iterations"], low=0)
     return {
         "optimizer": optimizer,
-        "loss": _expect(decoder.value(about["loss"]), Loss),
-        "metrics": [_expect(decoder.value(metric), Metric, none=False) for metric in about["metrics"]],
+        "loss": _expect_each(decoder.value(about["loss"]), Loss),
+        "metrics": _expect_each(decoder.value(about["metrics"]), Metric),
+        "loss_weights": decoder.value(about.get("loss_weights")),
         "device": about["device"],
         "precision": about["precision"],
     }
+
+
+def _expect_each(value: Any, cls: type) -> Any:
+    """The value, of that class, or lists or dicts of such."""
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _expect_each(item, cls)
+    return value if isinstance(value, (dict, list)) else _expect(value, cls)
 
 
 def _expect(value: Any, cls: type, none: bool = True) -> Any:

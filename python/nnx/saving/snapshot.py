@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
-from nnx._types import NDArray, Shape
-from nnx.losses import Loss
-from nnx.metrics import Metric
+from nnx._types import NDArray
+from nnx.graph.inputs import InputShape
 from nnx.optimizers import Optimizer
 from nnx.training import devices
 from nnx.training.learner import Learner
@@ -18,10 +18,11 @@ from nnx.training.state import RunState
 class Snapshot:
     """What a learner holds, but for the layers and their weights; nothing in it lies on a device."""
 
-    input_shape: Shape | None
+    input_shape: InputShape | None
     optimizer: Optimizer | None
-    loss: Loss | None
-    metrics: list[Metric]
+    loss: Any  # a Loss, or lists or dicts by output of them
+    metrics: Any
+    loss_weights: Any
     device: str
     precision: str
     run: RunState
@@ -41,6 +42,7 @@ def take(learner: Learner) -> Snapshot:
         learner.optimizer,
         learner.loss,
         learner.metrics,
+        learner.loss_weights,
         learner.device,
         learner.precision,
         run,
@@ -55,6 +57,7 @@ def restore(learner: Learner, snapshot: Snapshot, device: str | None = None) -> 
     """
     place, precision = devices.nearest(snapshot.device, snapshot.precision, device)
     learner.optimizer, learner.loss, learner.metrics = snapshot.optimizer, snapshot.loss, snapshot.metrics
+    learner.loss_weights = snapshot.loss_weights
     learner.device, learner.precision, learner.state = place, precision, snapshot.run
     learner.programs.clear()
     learner.graphs.restore(snapshot.input_shape, snapshot.states)

@@ -8,20 +8,23 @@ from typing import Any
 from nnx import _core, data
 from nnx._checks import integer
 from nnx._types import NDArray
+from nnx.graph.inputs import listed
 from nnx.graph.tracing import Traceable, Traced
+from nnx.training import several
 from nnx.training.learner import Learner
 
 
 def activations(learner: Learner, x: Any, layers: Any, batch_size: int) -> dict[str, NDArray]:
     """Outputs of layers by name; see `Model.activations`."""
-    inputs = data.features(x)
-    traced = learner.graph(inputs.shape[1:])
+    parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
+    inputs = data.features(x) if parts is None else parts.arrays
+    traced = learner.graph(several.shape_of(inputs, () if parts is None else parts.names))
     nodes = _last_nodes(traced)
     names = list(nodes) if layers is None else _names(learner.graphs.root, layers)
     for name in names:
         if name not in nodes:
             raise ValueError(f"activations: layer '{name}' puts out nothing in forward")
-    batch = max(1, min(batch_size, len(inputs)))
+    batch = max(1, min(batch_size, len(listed(inputs)[0])))
     assert traced.store is not None
     outputs = {}
     for name in names:

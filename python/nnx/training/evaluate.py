@@ -6,12 +6,10 @@ import functools
 import math
 from typing import Any
 
-import numpy as np
-
 from nnx import data
-from nnx._types import NDArray
-from nnx.metrics import Setting
-from nnx.training import sources
+from nnx.graph.inputs import each, listed
+from nnx.graph.outputs import Layout
+from nnx.training import several, sources
 from nnx.training.learner import Learner
 from nnx.training.reports import Hooks, Reporter
 from nnx.training.sources import Batches, Source
@@ -49,9 +47,9 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
     logs: dict[str, Any] = {}
     for part in source.prepared(learner) if isinstance(source, Batches) else [source]:
         batch = max(1, part.samples if single else min(batch_size, part.samples))
-        traced = learner.graph(part.x.shape[1:])
+        traced = learner.graph(part.shape)
         program = learner.program("evaluate", traced, batch, part.kind)
-        what = learner.setting(traced, part.kind)
+        metrics, what = learner.metrics_of(traced), learner.setting(traced, part.kind)
         reporter.batch_begin(totals.steps)
 
         def progress(
@@ -60,67 +58,80 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
             loss_sum: float,
             counts: list[list[float]],
             last: int = part.samples,
-            what: Setting = what,
+            what: Any = what,
+            metrics: Any = metrics,
         ) -> bool:
             so_far = totals.plus(samples, steps, loss_sum, counts)
             final = samples == last
-            logs_now = functools.partial(so_far.logs, learner.metrics, what)
+            logs_now = functools.partial(so_far.logs, metrics, what)
             reporter.report(so_far.steps, so_far.samples, logs_now, final, begin_next=not final)
             return False
 
         totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval, part.moved))
-        logs = totals.logs(learner.metrics, what)
+        logs = totals.logs(metrics, what)
     hooks.call("on_test_end", logs)
     return logs
 
 
 def predict(
     learner: Learner, x: Any, batch_size: int, hooks: Hooks | None = None, steps: int | None = None
-) -> NDArray:
+) -> Any:
     """The model's outputs (N, ...); see `Model.predict`."""
     reporter = None if hooks is None else Reporter(hooks, "predict", learner.state)
     if not data.is_batches(x):
-        inputs = data.features(x)
+        inputs, names = _inputs(learner, x)
         if steps is not None:
-            there = math.ceil(len(inputs) / batch_size)
+            there = math.ceil(len(listed(inputs)[0]) / batch_size)
             if there < steps:
                 warn_of_end("x", "steps", steps, there)
-            inputs = inputs[: steps * batch_size]
-        outputs = _outputs(learner, inputs, batch_size, reporter, True)
+            inputs = each(lambda array: array[: steps * batch_size], inputs)
+        outputs, layout = _outputs(learner, inputs, names, batch_size, reporter, True)
     else:
         stream = Stream(x, limit=steps, limited_by="steps")
         try:
-            parts = [
-                _outputs(learner, inputs, len(inputs), reporter, number == 0)
-                for number, inputs in enumerate(
-                    data.features(data.inputs_of(batch)) for batch in stream.given(learner.graphs.lock)
-                )
-            ]
+            parts = []
+            for number, batch in enumerate(stream.given(learner.graphs.lock)):
+                inputs, names = _inputs(learner, data.inputs_of(batch))
+                size = len(listed(inputs)[0])
+                part, layout = _outputs(learner, inputs, names, size, reporter, number == 0)
+                parts.append(part)
         finally:
             stream.close()
-        outputs = np.concatenate(parts)
+        outputs = several.joined(parts)
     if hooks is not None:
         hooks.call("on_predict_end", None)
-    return outputs
+    return layout.packed(outputs)
+
+
+def _inputs(learner: Learner, x: Any) -> tuple[Any, tuple[str, ...]]:
+    """An array, or a tuple of those of several inputs, and the names of a dict for an only argument."""
+    parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
+    return (data.features(x), ()) if parts is None else (parts.arrays, tuple(parts.names))
 
 
 def _outputs(
-    learner: Learner, inputs: NDArray, batch_size: int, reporter: Reporter | None, first: bool
-) -> NDArray:
-    """Those for an array, the only or `first` one, or a further one."""
-    traced = learner.graph(inputs.shape[1:])
-    batch = max(1, min(batch_size, len(inputs)))
+    learner: Learner,
+    inputs: Any,
+    names: tuple[str, ...],
+    batch_size: int,
+    reporter: Reporter | None,
+    first: bool,
+) -> tuple[Any, Layout]:
+    """Those for an array, the only or `first` one, or a further one, as arrays, and how the model has them."""
+    samples = len(listed(inputs)[0])
+    traced = learner.graph(several.shape_of(inputs, names))
+    batch = max(1, min(batch_size, samples))
     program = learner.prediction_program(traced, batch)
     if reporter is None:
-        return program.predict(inputs, batch)
+        return program.predict(inputs, batch), traced.layout
     if first:
         reporter.hooks.call("on_predict_begin", None)
     before = reporter.steps, reporter.samples
     reporter.batch_begin(before[0])
 
-    def progress(steps: int, samples: int, loss_sum: float, counts: list[list[float]]) -> bool:
-        final = samples == len(inputs)
-        reporter.report(before[0] + steps, before[1] + samples, dict, final, begin_next=not final)
+    def progress(steps: int, done: int, loss_sum: float, counts: list[list[float]]) -> bool:
+        final = done == samples
+        reporter.report(before[0] + steps, before[1] + done, dict, final, begin_next=not final)
         return False
 
-    return program.predict(inputs, batch, progress, reporter.interval)
+    return program.predict(inputs, batch, progress, reporter.interval), traced.layout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnx._types import NDArray
+from nnx.graph.inputs import listed
 from nnx.training.sources import Arrays, Source
 
 _ROWS = 4096  # looked at, evenly spaced; the first and the last are among them
@@ -14,7 +15,12 @@ def of_source(source: Source | None) -> dict[str, str]:
     """The fingerprints of x, y and weights; none of batches, which are gone through but once."""
     if not isinstance(source, Arrays):
         return {}
-    parts = {"x": source.x, "y": source.y, "sample_weight or class_weight": source.weight}
+    given = {"x": source.x, "y": source.y, "sample_weight or class_weight": source.weight}
+    parts = {
+        f"{name}[{k}]" if isinstance(value, tuple) else name: part
+        for name, value in given.items()
+        for k, part in enumerate(listed(value))
+    }
     return {name: "none" if part is None else of_array(part) for name, part in parts.items()}
 
 

@@ -199,8 +199,8 @@ class Run:
         learner = self.learner
         optimizer = learner.optimizer
         assert optimizer is not None
-        what = learner.setting(learner.graph(part.x.shape[1:]), part.kind)
-        logs = learner.state.totals.logs(learner.metrics, what)
+        traced = learner.graph(part.shape)
+        logs = learner.state.totals.logs(learner.metrics_of(traced), learner.setting(traced, part.kind))
         return {**logs, "learning_rate": optimizer.last_rate(epoch)}
 
     def _part(
@@ -213,15 +213,15 @@ class Run:
     ) -> dict[str, Any]:
         """Trains on arrays: an epoch, what `order` says of it, or a `single` batch of one."""
         learner, state = self.learner, self.learner.state
-        optimizer, metrics = learner.optimizer, learner.metrics
+        optimizer = learner.optimizer
         assert optimizer is not None
         samples = part.samples if order is None else len(order)
         if not samples and state.totals.steps:
             return self._logs(part, epoch)
         batch = max(1, part.largest or (part.samples if single else min(self.plan.batch_size, part.samples)))
-        traced = learner.graph(part.x.shape[1:])
+        traced = learner.graph(part.shape)
         program = learner.program("train", traced, batch, part.kind, self.plan.accumulate, self.measure_every)
-        what = learner.setting(traced, part.kind)
+        metrics, what = learner.metrics_of(traced), learner.setting(traced, part.kind)
         measured = state.measurements
         steps = math.ceil(samples / (batch * self.plan.accumulate))
         rates = optimizer.rates(steps, epoch)

@@ -22,7 +22,7 @@ def gradients(
     """Loss and gradients of one batch; see `Model.gradients`."""
     optimizer, _ = learner.expect_compiled()
     part = sources.batch(learner, x, y, sample_weight)
-    traced = learner.graph(part.x.shape[1:])
+    traced = learner.graph(part.shape)
     program = learner.program("gradients", traced, part.samples, part.kind)
     loss = program.train_step(*part.fed, 0.0, optimizer.iterations)
     return loss, {

@@ -6,18 +6,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from nnx import _core, data, losses
+from nnx import _core, data
 from nnx._checks import warn
-from nnx._types import NDArray, Shape
-from nnx.data import TargetKind
+from nnx._types import NDArray
+from nnx.data import TargetKinds
+from nnx.graph import inputs
 from nnx.graph.graphs import Graphs, Place
+from nnx.graph.inputs import InputShape as Shape
 from nnx.graph.tracing import Traced
-from nnx.losses import Loss
-from nnx.metrics import Metric, Setting
+from nnx.metrics import Setting
 from nnx.optimizers import Optimizer
-from nnx.training import advice, devices
+from nnx.training import advice, devices, heads
+from nnx.training.heads import Head, Watched
 from nnx.training.programs import Programs
 from nnx.training.state import RunState
 from nnx.training.totals import metric_specs
@@ -34,8 +36,9 @@ class Learner:
     programs: Programs = field(default_factory=Programs)
     state: RunState = field(default_factory=RunState)
     optimizer: Optimizer | None = None
-    loss: Loss | None = None
-    metrics: list[Metric] = field(default_factory=list)
+    loss: Any = None  # a Loss, or lists or dicts by output of them
+    metrics: Any = field(default_factory=list)
+    loss_weights: Any = None
     device: str = "cpu"
     precision: str = "float32"
     _advice: set[str] = field(default_factory=set)  # what was said
@@ -46,14 +49,16 @@ class Learner:
     def compile(
         self,
         optimizer: Optimizer,
-        loss: Loss | None,
-        metrics: list[Metric],
+        loss: Any,
+        metrics: Any,
         device: str,
         precision: str,
         seed: int,
+        loss_weights: Any = None,
     ) -> None:
         """Begins anew with these; weights keep their values."""
         self.optimizer, self.loss, self.metrics = optimizer, loss, metrics
+        self.loss_weights = loss_weights
         self.device, self.precision = device, precision
         self.state = RunState(seed)
         self._advice.clear()
@@ -110,6 +115,8 @@ class Learner:
             self.graphs.root.build(shape)
         if expected is None or shape == expected:
             return self.bound(shape)
+        if inputs.is_several(shape) or inputs.is_several(expected):
+            return self._other_shapes(shape, expected)
         try:
             traced = self.bound(shape)
             if data.is_turned(shape, expected):
@@ -120,6 +127,46 @@ class Learner:
                 f"argument 'x' expected samples of shape {expected}, got {shape}"
                 f"{data.shape_hint(shape, expected)} ({error})"
             ) from None
+
+    def _other_shapes(self, shape: Shape, expected: Shape) -> Traced:
+        try:
+            return self.bound(shape)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"argument 'x' expected samples of shapes {expected}, got {shape} ({error})"
+            ) from None
+
+    def heads(self, traced: Traced) -> list[Head]:
+        """The outputs with their losses and metrics; ValueError where those do not fit the model's outputs."""
+        return heads.resolve(traced, self.loss, self.loss_weights, self.metrics)
+
+    @property
+    def by_output(self) -> bool:
+        """Whether something was given by output, even for a single one."""
+        return (
+            isinstance(self.loss, (dict, list, tuple))
+            or isinstance(self.metrics, dict)
+            or (self.loss_weights is not None or any(isinstance(m, (list, tuple)) for m in self.metrics))
+        )
+
+    def losses(self, traced: Traced, kind: TargetKinds) -> Any:
+        """The losses as the core takes them."""
+        if not traced.layout.several:
+            if self.by_output:
+                return heads.loss_spec(traced, self.heads(traced)[0], kind, 0)  # type: ignore[arg-type]
+            return self.loss.spec_of(kind, traced.output)
+        return [
+            None if head.loss is None else heads.loss_spec(traced, head, kind[k], k)  # type: ignore[arg-type]
+            for k, head in enumerate(self.heads(traced))
+        ]
+
+    def usual_losses(self, traced: Traced) -> Any:
+        """The losses on targets of their usual kind, where none are at hand."""
+        usual = tuple(
+            "labels" if head.loss is not None and head.loss.kind == "softmax_cross_entropy" else "values"
+            for head in self.heads(traced)
+        )
+        return self.losses(traced, usual if traced.layout.several else usual[0])  # type: ignore[arg-type]
 
     def prediction_program(self, traced: Traced, batch: int) -> _core.Program:
         """The program that computes the model's outputs."""
@@ -161,7 +208,7 @@ class Learner:
         role: Literal["train", "evaluate", "gradients"],
         traced: Traced,
         batch: int,
-        kind: TargetKind,
+        kind: TargetKinds,
         accumulate: int = 1,
         measure_every: int = 0,
     ) -> _core.Program:
@@ -177,9 +224,9 @@ class Learner:
             role,
             traced,
             max(1, batch),
-            loss=self.loss.spec(kind, traced.output.activation),
+            loss=self.losses(traced, kind),
             optimizer=self.optimizer.spec() if role == "train" else None,
-            metrics=[] if role == "gradients" else metric_specs(self.metrics, self.setting(traced, kind)),
+            metrics=[] if role == "gradients" else self._metric_specs(traced, kind),
             seed=self.state.seed or 0,
             precision=self.products,
             parameter_specs=traced.specs,
@@ -201,18 +248,26 @@ class Learner:
             self._advice.add(text)
             warn(text)
 
-    def setting(self, traced: Traced, kind: TargetKind) -> Setting:
+    def setting(self, traced: Traced, kind: TargetKinds) -> Setting | Watched:
         """What the model's metrics look at."""
-        shape = traced.output_shape
-        entropy = self.loss if isinstance(self.loss, losses.BinaryCrossentropy) else None
-        return Setting(
-            shape,
-            kind,
-            binary=entropy is not None or (kind == "values" and shape[-1:] == (1,)),
-            logits=entropy is not None and entropy.takes_logits(traced.output.activation),
+        if not traced.layout.several:
+            loss = self.heads(traced)[0].loss if self.by_output else self.loss
+            return heads.setting(traced, loss, kind)  # type: ignore[arg-type]
+        return Watched(
+            (head, None if head.loss is None else heads.setting(traced, head.loss, kind[k], k))  # type: ignore[arg-type]
+            for k, head in enumerate(self.heads(traced))
         )
 
-    def expect_compiled(self) -> tuple[Optimizer, Loss]:
+    def metrics_of(self, traced: Traced) -> Any:
+        """The metrics of an only output."""
+        if not traced.layout.several and self.by_output:
+            return list(self.heads(traced)[0].metrics)
+        return self.metrics
+
+    def _metric_specs(self, traced: Traced, kind: TargetKinds) -> list[dict[str, Any]]:
+        return metric_specs(self.metrics_of(traced), self.setting(traced, kind))
+
+    def expect_compiled(self) -> tuple[Optimizer, Any]:
         """ValueError unless the model can be trained."""
         if self.optimizer is None or self.loss is None:
             missing = "compile" if self.optimizer is None else "compile with a loss"

@@ -37,7 +37,7 @@ class Programs:
             self._held.pop(role, None)  # its memory first
             program = _core.Program(
                 traced.graph,
-                traced.output.node,
+                traced.nodes,
                 traced.store,
                 batch,
                 role in ("train", "gradients", "apply"),

@@ -12,27 +12,39 @@ import numpy as np
 import numpy.typing as npt
 
 from nnx import _core, data
-from nnx._types import ClassWeight, NDArray
-from nnx.data import TargetKind
-from nnx.training import advice, devices
+from nnx._types import ClassWeight
+from nnx.data import TargetKinds
+from nnx.graph.inputs import InputShape, each, listed
+from nnx.training import advice, devices, several
 from nnx.training.learner import Learner
 from nnx.training.streams import Stream, warn_of_end
 
 
 @dataclass
 class Arrays:
-    """Checked arrays, as the core takes them; `rows` is the part that is meant, None for all."""
+    """Checked arrays, as the core takes them; `rows` is the part that is meant, None for all.
 
-    x: NDArray
-    y: NDArray
-    kind: TargetKind
-    weight: NDArray | None
+    Of several inputs and outputs x, y, kind and weight are tuples, with None where there is nothing.
+    """
+
+    x: Any
+    y: Any
+    kind: TargetKinds
+    weight: Any
     rows: npt.NDArray[np.int64] | None = None
-    resident: tuple[_core.Tensor, _core.Tensor, _core.Tensor | None] | None = None
+    resident: tuple[Any, Any, Any] | None = None
     largest: int | None = None  # rows of the largest of the batches they are joined of
+    names: tuple[str, ...] = ()  # of the inputs, where they are given as a dict to an only argument
 
     @property
-    def fed(self) -> tuple[NDArray | _core.Tensor, NDArray | _core.Tensor, NDArray | _core.Tensor | None]:
+    def shape(self) -> InputShape:
+        """The shape of a sample; of several inputs all of theirs."""
+        if not isinstance(self.x, tuple):
+            return self.x.shape[1:]
+        return several.shape_of(self.x, self.names)
+
+    @property
+    def fed(self) -> tuple[Any, Any, Any]:
         """x, y and weight as a program is to read them."""
         return self.resident or (self.x, self.y, self.weight)
 
@@ -45,32 +57,38 @@ class Arrays:
         """Copies the arrays to a device, where they stay; those that do not fit stream from the host."""
         if device == "cpu":
             return
-        weight = None if self.weight is None else self.weight.astype(dtype)
-        given = [array for array in (self.x, self.y, weight) if array is not None]
+        weight = each(lambda array: array.astype(dtype), self.weight)
+        given = [array for part in (self.x, self.y, weight) for array in listed(part) if array is not None]
         stats = _core.cuda_memory_stats(devices.device_index(device))
         if sum(array.nbytes for array in given) > (stats["free"] + stats["cached"]) // 2:
             return
-        x, y, *rest = [_core.tensor(array, device=device) for array in given]
-        self.resident = (x, y, rest[0] if rest else None)
+
+        def there(part: Any) -> Any:
+            return each(lambda array: _core.tensor(array, device=device), part)
+
+        self.resident = (there(self.x), there(self.y), there(weight))
 
     @property
     def samples(self) -> int:
         """The number of samples meant."""
-        return len(self.x) if self.rows is None else len(self.rows)
+        return len(listed(self.x)[0]) if self.rows is None else len(self.rows)
 
     def head(self, count: int) -> Arrays:
         """The first samples of arrays that are meant whole."""
-        weight = None if self.weight is None else self.weight[:count]
-        return Arrays(self.x[:count], self.y[:count], self.kind, weight)
+        x, y, weight = (each(lambda array: array[:count], part) for part in (self.x, self.y, self.weight))
+        return Arrays(x, y, self.kind, weight, names=self.names)
 
     def split(self, share: float, seed: int) -> tuple[Arrays, Arrays]:
         """A part to train on, without a copy, and a copied part to validate with."""
-        classes = data.classes_of(self.y, self.kind)
-        train, held_out = data.split(len(self.x), share, classes, seed)
-        weight = None if self.weight is None else self.weight[held_out]
+        classes = several.classes_of(self.y, self.kind)
+        train, held_out = data.split(self.samples, share, classes, seed)
+
+        def picked(part: Any) -> Any:
+            return each(lambda array: np.ascontiguousarray(array[held_out]), part)
+
         return (
-            Arrays(self.x, self.y, self.kind, self.weight, train),
-            Arrays(np.ascontiguousarray(self.x[held_out]), self.y[held_out], self.kind, weight),
+            Arrays(self.x, self.y, self.kind, self.weight, train, names=self.names),
+            Arrays(picked(self.x), picked(self.y), self.kind, picked(self.weight), names=self.names),
         )
 
 
@@ -78,21 +96,17 @@ def join(parts: list[Arrays]) -> Arrays:
     """Batches one after the other, as one array each; ValueError where samples differ in shape."""
     if len(parts) == 1:
         return parts[0]
-    if len({(part.x.shape[1:], part.y.shape[1:], part.kind) for part in parts}) > 1:
+    if len({(part.shape, each(lambda y: y.shape[1:], part.y), part.kind) for part in parts}) > 1:
         raise ValueError(
             "argument 'x' expected batches of one shape of sample in each step that they accumulate to"
         )
-    weights = None
-    if any(part.weight is not None for part in parts):
-        weights = np.concatenate(
-            [np.ones(part.samples, np.float32) if part.weight is None else part.weight for part in parts]
-        )
     return Arrays(
-        np.concatenate([part.x for part in parts]),
-        np.concatenate([part.y for part in parts]),
+        several.joined([part.x for part in parts]),
+        several.joined([part.y for part in parts]),
         parts[0].kind,
-        weights,
+        several.joined_weights([(part.weight, part.samples) for part in parts]),
         largest=max(part.samples for part in parts),
+        names=parts[0].names,
     )
 
 
@@ -146,11 +160,16 @@ def arrays(
 ) -> Arrays:
     """Checked arrays; builds the model where that has not happened."""
     assert learner.loss is not None
+    parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
+    if parts is not None or several.is_several(y):
+        return _several(learner, parts, x, y, sample_weight, class_weight)
     inputs, targets = data.features(x), data.as_array(y, "y")
     if targets.ndim == 0 or len(inputs) != len(targets):
         got = "a single number" if targets.ndim == 0 else str(len(targets))
         raise ValueError(f"x and y expected one length, got {len(inputs)} and {got}")
     traced = learner.graph(inputs.shape[1:])
+    if traced.layout.several or learner.by_output:
+        return _several(learner, None, inputs, y, sample_weight, class_weight)
     try:
         prepared, kind = learner.loss.targets(targets, traced.output_shape)
     except ValueError as error:
@@ -170,10 +189,36 @@ def arrays(
     return Arrays(inputs, prepared, kind, weight)
 
 
+def _several(
+    learner: Learner, parts: several.Parts | None, x: Any, y: Any, sample_weight: Any, class_weight: Any
+) -> Arrays:
+    """Checked arrays of a model of several inputs or outputs."""
+    xs = data.features(x) if parts is None else parts.arrays
+    names = () if parts is None else parts.names
+    traced = learner.graph(several.shape_of(xs, names))
+    heads = learner.heads(traced)
+    if class_weight is not None and traced.layout.several:
+        raise ValueError(
+            "argument 'class_weight' expected None for a model of several outputs: use sample_weight"
+        )
+    samples = several.expect_lengths(xs, traced, y, sample_weight)
+    ys, kinds = several.targets(traced, heads, y)
+    weights: Any = several.weights(traced, heads, sample_weight, samples, learner.dtype)
+    if not traced.layout.several:
+        ys, kinds, weights = ys[0], kinds[0], None if weights is None else weights[0]
+        if class_weight is not None:
+            classes = 2 if kinds == "values" else traced.output_shape[-1]
+            by_class = data.class_weights(class_weight, ys, kinds, classes)
+            weights = by_class if weights is None else weights * by_class
+    return Arrays(xs, ys, kinds, weights, names=names)
+
+
 def held_out(learner: Learner, given: Any) -> Source:
     """A Source of `validation_data`; errors name it."""
     try:
-        found = source(learner, *(given, None) if data.is_batches(given) else data.unpack(given))
+        whole = isinstance(given, tuple) and several.takes_several(learner.graphs.root)
+        batches = data.is_batches(given) and not whole
+        found = source(learner, *(given, None) if batches else data.unpack(given))
     except (TypeError, ValueError) as error:
         raise type(error)(f"argument 'validation_data': {error}") from None
     if isinstance(found, Batches):

@@ -16,10 +16,10 @@ def train_step(learner: Learner, x: Any, y: Any, sample_weight: npt.ArrayLike | 
     """One step on one batch; see `Model.train_step`."""
     optimizer, _ = learner.expect_compiled()
     part = sources.batch(learner, x, y, sample_weight)
-    traced = learner.graph(part.x.shape[1:])
+    traced = learner.graph(part.shape)
     program = learner.program("train", traced, part.samples, part.kind)
     rate = float(optimizer.rates(1, learner.state.epoch)[0])
-    loss = program.train_step(part.x, part.y, part.weight, rate, optimizer.iterations, optimizer)
+    loss = program.train_step(*part.fed, rate, optimizer.iterations, optimizer)
     learner.state.count_step()
     return loss
 
@@ -30,11 +30,11 @@ def train_on_batch(
     """One step on one batch, with its metrics; see `Model.train_on_batch`."""
     optimizer, _ = learner.expect_compiled()
     part = sources.batch(learner, x, y, sample_weight, class_weight)
-    traced = learner.graph(part.x.shape[1:])
+    traced = learner.graph(part.shape)
     program = learner.program("train", traced, part.samples, part.kind)
     rates = optimizer.rates(1, learner.state.epoch)
     totals = Totals()
     first = optimizer.iterations
     totals.add(program.train_epoch(*part.fed, None, part.samples, rates, first, counter=optimizer))
     learner.state.count_step()
-    return totals.logs(learner.metrics, learner.setting(traced, part.kind))
+    return totals.logs(learner.metrics_of(traced), learner.setting(traced, part.kind))

@@ -11,10 +11,13 @@ import numpy as np
 
 from nnx._types import NDArray
 from nnx.metrics import Metric, Setting
+from nnx.training.heads import Watched
 
 
-def metric_specs(metrics: Sequence[Metric], what: Setting) -> list[dict[str, Any]]:
+def metric_specs(metrics: Sequence[Metric], what: Setting | Watched) -> list[dict[str, Any]]:
     """What the core is to count for these metrics, each thing once."""
+    if isinstance(what, Watched):
+        return what.specs()
     specs: list[dict[str, Any]] = []
     for metric in metrics:
         spec = metric.spec(what)
@@ -57,9 +60,11 @@ class Totals:
         arrays = [np.asarray(count, dtype=np.float64) for count in counts]
         return Totals(self.samples + samples, self.steps + steps, loss_sum, arrays)
 
-    def logs(self, metrics: Sequence[Metric], what: Setting) -> dict[str, Any]:
+    def logs(self, metrics: Sequence[Metric], what: Setting | Watched) -> dict[str, Any]:
         """Loss and metrics by name."""
         logs: dict[str, Any] = {"loss": self.loss / self.samples if self.samples else math.nan}
+        if isinstance(what, Watched):
+            return logs | what.logs(self.counts, self.samples)
         by_spec = list(zip(metric_specs(metrics, what), self.counts, strict=True))
         for metric in metrics:
             counts = next(counts for spec, counts in by_spec if spec == metric.spec(what))

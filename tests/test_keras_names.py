@@ -28,6 +28,7 @@ REQUIRED = {
     "DepthwiseConv2D": {"kernel_size": 3},
     "SeparableConv2D": {"filters": 4, "kernel_size": 3},
     "Dropout": {"rate": 0.25},
+    "SpatialDropout2D": {"rate": 0.25},
     "Optimizer": {"learning_rate": 0.5},
     "ExponentialDecay": {"initial": 0.1, "rate": 0.2},
     "InverseTimeDecay": {"initial": 0.1, "rate": 0.2},

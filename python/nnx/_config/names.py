@@ -93,6 +93,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "seed": _SEED,
         "noise_shape": Only((None,), "every element is dropped on its own here"),
     },
+    "SpatialDropout2D": _IMAGES,
     "BatchNorm": {
         **_NORM,
         "axis": Only((-1, 3), "channels are the last axis here: leave it out"),

@@ -175,3 +175,6 @@ def _symbols(value: Any) -> list[Symbol]:
         return [value]
     parts = value.values() if isinstance(value, Mapping) else value
     return [symbol for part in parts for symbol in _symbols(part)]
+
+
+Model._functional = Functional

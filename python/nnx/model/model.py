@@ -45,12 +45,12 @@ class Model(KeptModel, SteppedModel):
     Without a class: `nnx.Model(inputs, outputs)` of what layers made of `nnx.Input`.
     """
 
+    _functional: type[Model]  # which knows this class, and not the other way round
+
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         """`Model(inputs, outputs)` is a model without a class of its own."""
         if cls is Model and (len(arguments) > 1 or "outputs" in named or "inputs" in named):
-            from nnx.model.functional import Functional  # which is a Model
-
-            return super().__new__(Functional)
+            return super().__new__(cls._functional)
         return super().__new__(cls)
 
     # Building and compiling

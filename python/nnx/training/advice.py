@@ -20,8 +20,9 @@ def standing_still(model: Traceable, traced: Traced) -> Iterator[str]:
     elif trained:
         nodes = traced.graph.nodes()
         dead_ends = traced.output.trace.dead_ends
-        used = _parameters(nodes, traced.output.node, set())
-        learning = _parameters(nodes, traced.output.node, dead_ends)
+        ends = [symbol.node for symbol in traced.outputs]
+        used = _parameters(nodes, ends, set())
+        learning = _parameters(nodes, ends, dead_ends)
         first = [node for node in sorted(dead_ends) if not dead_ends.intersection(nodes[node]["inputs"])]
         steps = [nodes[node]["scope"] or "forward" for node in first]
         if not learning & trained and traced.output.activation == "step":
@@ -39,11 +40,11 @@ def standing_still(model: Traceable, traced: Traced) -> Iterator[str]:
         yield f"{_listed(unused)} will not learn: held by the model, but never called in forward"
 
 
-def _parameters(nodes: list[dict[str, Any]], output: int, dead_ends: set[int]) -> set[int]:
-    """The weights, by their places in the store, that a gradient reaches from the output."""
+def _parameters(nodes: list[dict[str, Any]], outputs: list[int], dead_ends: set[int]) -> set[int]:
+    """The weights, by their places in the store, that a gradient reaches from the outputs."""
     found: set[int] = set()
     seen: set[int] = set()
-    left = [output]
+    left = list(outputs)
     while left:
         node = left.pop()
         if node in seen or node in dead_ends or node < 0:

@@ -29,6 +29,19 @@ _CONVOLUTION: dict[str, Rule] = {
     "stride": Same("strides"),
 }
 _POOL: dict[str, Rule] = {**_IMAGES, "kernel_size": Same("pool_size"), "stride": Same("strides")}
+_WHOLE_IMAGES: dict[str, Rule] = {
+    **_IMAGES,
+    "keepdims": Only((False,), "put Reshape((1, 1, C)) behind it"),
+}
+_AFFINE: dict[str, Rule] = {
+    "eps": Same("epsilon"),
+    "beta_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
+    "gamma_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
+    "beta_regularizer": Only((None,), "only kernels and biases are regularized here"),
+    "gamma_regularizer": Only((None,), "only kernels and biases are regularized here"),
+    "beta_constraint": _NO_CONSTRAINT,
+    "gamma_constraint": _NO_CONSTRAINT,
+}
 _FIRST = Means("of a model's first layer: Sequential is then built at once, for samples of this shape")
 _SEED = Ignored("it has no effect, what is drawn follows the model's seed: compile(seed=...)")
 _BETAS: dict[str, Rule] = {
@@ -57,6 +70,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     },
     "Dense": _KERNEL,
     "Conv2D": _CONVOLUTION,
+    "Conv2DTranspose": _CONVOLUTION,
     "DepthwiseConv2D": {
         **_CONVOLUTION,
         "depthwise_initializer": Same("kernel_initializer"),
@@ -70,10 +84,9 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     },
     "MaxPool2D": _POOL,
     "AvgPool2D": _POOL,
-    "GlobalAvgPool2D": {
-        **_IMAGES,
-        "keepdims": Only((False,), "put Reshape((1, 1, C)) behind it"),
-    },
+    "GlobalAvgPool2D": _WHOLE_IMAGES,
+    "GlobalMaxPool2D": _WHOLE_IMAGES,
+    "UpSampling2D": {**_IMAGES, "scale_factor": Same("size"), "mode": Same("interpolation")},
     "Flatten": _IMAGES,
     "Dropout": {
         "p": Same("rate"),
@@ -82,16 +95,16 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     },
     "BatchNorm": {
         "axis": Only((-1, 3), "channels are the last axis here: leave it out"),
-        "eps": Same("epsilon"),
-        "beta_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
-        "gamma_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
+        **_AFFINE,
         "moving_mean_initializer": Only(("zeros",), "set the weight after build: layer.set_weights"),
         "moving_variance_initializer": Only(("ones",), "set the weight after build: layer.set_weights"),
-        "beta_regularizer": Only((None,), "only kernels and biases are regularized here"),
-        "gamma_regularizer": Only((None,), "only kernels and biases are regularized here"),
-        "beta_constraint": _NO_CONSTRAINT,
-        "gamma_constraint": _NO_CONSTRAINT,
         "synchronized": Only((False,), "there is one device here"),
+    },
+    "LayerNorm": {**_AFFINE, "rms_scaling": Only((False,), "the mean is taken off here")},
+    "GroupNorm": {
+        "axis": Only((-1, 3), "channels are the last axis here: leave it out"),
+        "num_groups": Same("groups"),
+        **_AFFINE,
     },
     "ReLU": {
         "max_value": Only((None,), "this one has no upper bound"),
@@ -191,7 +204,10 @@ INSTEAD: dict[str, str] = {
     "Conv2d": "Conv2D(filters, kernel_size), which takes the channels of (N, H, W, C) from its input",
     "BatchNorm1d": "BatchNorm()",
     "BatchNorm2d": "BatchNorm()",
+    "ConvTranspose2d": "Conv2DTranspose(filters, kernel_size), which takes the channels of (N, H, W, C) from its input",
+    "Upsample": "UpSampling2D(size)",
     "AdaptiveAvgPool2d": "GlobalAvgPool2D()",
+    "AdaptiveMaxPool2d": "GlobalMaxPool2D()",
     "Module": "Model, or Layer",
     "CrossEntropyLoss": "losses.CategoricalCrossentropy(), or loss='cross_entropy'",
     "BCELoss": "losses.BinaryCrossentropy(from_logits=False), or loss='bce'",

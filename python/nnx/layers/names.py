@@ -4,9 +4,11 @@ A line here, and in `__all__`, makes a name; arguments have theirs in `nnx._conf
 """
 
 from nnx.layers.conv2d import Conv2D
+from nnx.layers.conv2d_transpose import Conv2DTranspose
+from nnx.layers.group_norm import GroupNorm, LayerNorm
 from nnx.layers.merge import Concat
 from nnx.layers.norm import BatchNorm
-from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from nnx.layers.pool2d import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from nnx.layers.separable import SeparableConv2D
 
 AveragePooling2D = AvgPool2D
@@ -14,7 +16,11 @@ AvgPool2d = AvgPool2D
 BatchNormalization = BatchNorm
 Concatenate = Concat
 Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
 GlobalAveragePooling2D = GlobalAvgPool2D
+GlobalMaxPooling2D = GlobalMaxPool2D
+GroupNormalization = GroupNorm
+LayerNormalization = LayerNorm
 MaxPool2d = MaxPool2D
 MaxPooling2D = MaxPool2D
 SeparableConvolution2D = SeparableConv2D
@@ -25,7 +31,11 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Convolution2D",
+    "Convolution2DTranspose",
     "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GroupNormalization",
+    "LayerNormalization",
     "MaxPool2d",
     "MaxPooling2D",
     "SeparableConvolution2D",

@@ -175,6 +175,7 @@ FAULTS = [
     fault("gemm/image_columns.h", "where == every_lane<T>(first + at) ? slope : Vec<T>{}", "slope", "a pool's gradient given to its whole window", POOLED),
     fault("gemm/image_columns.h", "if (!covered || count < width) {", "if (count < width) {", "points outside the windows keep an old gradient", POOLED),
     fault("gemm/image_columns.h", "target.epilogue.resume = item > begin;", "target.epilogue.resume = item > 0;", "later splits add to what was there", CONV),
+    fault("conv2d.cpp", "pool.dilation_h == 1 && pool.dilation_w == 1 && ", "", "dilated pools fused", POOLED),
     fault("conv2d.cpp", "pool.stride_h >= pool.kh &&", "", "pools that share rows fused", POOLED),
     fault("gemm/winograd_rows.cpp", "points, 2 * (at.i * grid.ow + at.j),", "points, at.i * grid.ow + at.j,", "positions of tiles taken for those of points", POOLED),
     fault("gemm/winograd_rows.cpp", "if (at.i >= pool.oh || at.j >= pool.ow) return;", "if (at.i >= pool.oh) return;", "half a window pooled at the right edge", POOLED),

@@ -43,6 +43,7 @@ VALUES = {
     "dilation": (2, 1), "strides": 2, "use_bias": False, "kernel_initializer": "he_normal", "kernel_regularizer": "l2",
     "pool_size": 3, "rate": 0.5, "epsilon": 1e-4, "negative_slope": 0.25, "learning_rate": 0.125, "clip_norm": 2.0,
     "clip_value": 0.5, "beta1": 0.5, "beta2": 0.75, "rho": 0.5, "initial": 0.3, "low": -1.0, "high": 1.0, "std": 0.5,
+    "size": (3, 1), "interpolation": "bilinear", "groups": 4,
 }  # fmt: skip
 # What arguments that are turned into others come to: theirs, and the same in nnx's own.
 MEANS = {

@@ -8,7 +8,7 @@ from nnx import _core
 
 LOSS = {"kind": "half_sum_squared_error", "targets": "values", "reduction": "sum"}
 
-# (input, filters, kernel, strides, padding, dilation), (pool, strides, padding)
+# (input, filters, kernel, strides, padding, dilation), (pool, strides, padding, dilation, ceil_mode)
 CASES = {
     "digits": (((28, 28, 1), 32, (3, 3), 1, "same", 1), (2, 2, "valid")),
     "digits, odd, narrow": (((11, 9, 1), 7, (3, 3), 1, "same", 1), (2, 2, "valid")),
@@ -19,6 +19,14 @@ CASES = {
     "windows that share columns": (((16, 15, 2), 5, (3, 2), 1, 1, 1), ((2, 3), (2, 1), "valid")),
     "windows that share rows alone": (((16, 15, 2), 5, (3, 2), 1, 1, 1), ((3, 2), (2, 2), "valid")),
     "windows that share rows": (((16, 15, 2), 5, (3, 2), 1, 1, 1), (3, 2, "valid")),
+    "pool dilated": (((17, 15, 2), 9, (3, 3), 1, "same", 1), (2, 2, "valid", 2)),
+    "pool dilated down": (((16, 15, 2), 9, (3, 3), 1, "same", 1), (2, 2, "valid", (2, 1))),
+    "pool dilated across": (((16, 15, 2), 9, (3, 3), 1, "same", 1), (2, 2, "valid", (1, 2))),
+    "pool's last window cut": (((9, 11, 2), 5, (3, 3), 1, "same", 1), (2, 2, "valid", 1, True)),
+    "pool's last window cut, many channels": (
+        ((17, 13, 9), 41, (3, 3), 1, "same", 1),
+        (2, 2, "valid", 1, True),
+    ),
     "pool padded": (((9, 9, 2), 5, (3, 3), 1, "same", 1), (2, 2, "same")),
     "rows dilated": (((19, 11, 3), 6, (3, 3), 1, 3, (3, 1)), (2, 2, "valid")),
     "columns dilated": (((19, 19, 1), 6, (3, 3), 1, "same", (1, 2)), (2, 2, "valid")),

@@ -86,7 +86,7 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
     "AvgPool2D": _POOL,
     "GlobalAvgPool2D": _GLOBAL_POOL,
     "GlobalMaxPool2D": _GLOBAL_POOL,
-    "UpSampling2D": _IMAGES,
+    "UpSampling2D": {**_IMAGES, "scale_factor": Same("size"), "mode": Same("interpolation")},
     "Flatten": _IMAGES,
     "Dropout": {
         "p": Same("rate"),
@@ -102,7 +102,11 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "synchronized": Only((False,), "there is one device here"),
     },
     "LayerNorm": {**_NORM, "rms_scaling": Only((False,), "that variant is not here")},
-    "GroupNorm": {**_NORM, "axis": Only((-1, 3), "channels are the last axis here: leave it out")},
+    "GroupNorm": {
+        **_NORM,
+        "axis": Only((-1, 3), "channels are the last axis here: leave it out"),
+        "num_groups": Same("groups"),
+    },
     "ReLU": {
         "max_value": Only((None,), "this one has no upper bound: use Activation('relu6') for one of 6"),
         "negative_slope": Only((0, 0.0), "use LeakyReLU(negative_slope)"),
@@ -211,7 +215,10 @@ INSTEAD: dict[str, str] = {
     "Conv2d": "Conv2D(filters, kernel_size), which takes the channels of (N, H, W, C) from its input",
     "BatchNorm1d": "BatchNorm()",
     "BatchNorm2d": "BatchNorm()",
+    "ConvTranspose2d": "Conv2DTranspose(filters, kernel_size), which takes the channels of (N, H, W, C) from its input",
+    "Upsample": "UpSampling2D(size)",
     "AdaptiveAvgPool2d": "GlobalAvgPool2D()",
+    "AdaptiveMaxPool2d": "GlobalMaxPool2D()",
     "Module": "Model, or Layer",
     "CrossEntropyLoss": "losses.CategoricalCrossentropy(), or loss='cross_entropy'",
     "BCELoss": "losses.BinaryCrossentropy(from_logits=False), or loss='bce'",

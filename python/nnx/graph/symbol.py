@@ -37,7 +37,9 @@ class Trace:
         self._dropouts = 0
         self.reached: set[int] = set()  # ids of layers that were called
         self.dead_ends: set[int] = set()  # nodes that no gradient goes through
-        self.losses: dict[tuple[int, int], tuple[Any, dict[str, int]]] = {}  # nodes of losses that were traced
+        self.losses: dict[
+            tuple[int, int], tuple[Any, dict[str, int]]
+        ] = {}  # nodes of losses that were traced
         self.predicts = False  # whether what is traced now works as in prediction always
 
     def input(self, shape: tuple[int, ...]) -> Symbol:

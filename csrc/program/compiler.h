@@ -46,9 +46,9 @@ class Compiler {
     size_t index;
     int output_node;
     const LossSpec* loss;
-    int loss_node = -1;       // the node whose value the loss reads; -1: nothing asks for this output
-    int split_node = -1;      // a layer whose fused activation the loss wants to see behind
-    bool takes_log = false;   // of probabilities that no softmax of the graph made
+    int loss_node = -1;      // the node whose value the loss reads; -1: nothing asks for this output
+    int split_node = -1;     // a layer whose fused activation the loss wants to see behind
+    bool takes_log = false;  // of probabilities that no softmax of the graph made
     Node log_node{};
     int loss_value = -1, output_value = -1;
     int target_buffer = -1, weight_buffer = -1;

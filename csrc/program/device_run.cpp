@@ -313,8 +313,7 @@ const std::shared_ptr<void>& DeviceRun::graph(int64_t steps) {
     types.push_back(array.type);
     pointers.push_back(array.data);
   }
-  const Memory::Key key{&list_,           batch_size_,         steps,
-                        std::move(types), std::move(pointers), schedule_.count};
+  const Memory::Key key{&list_, batch_size_, steps, std::move(types), std::move(pointers), schedule_.count};
   const auto found = memory_.graphs.find(key);
   if (found != memory_.graphs.end()) return found->second;
   if (memory_.graphs.size() >= kGraphsKept) {

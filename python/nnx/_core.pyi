@@ -34,6 +34,7 @@ _Activation: TypeAlias = str | None
 _Reduction: TypeAlias = Literal["mean", "sum", "none"]
 _Weights: TypeAlias = npt.ArrayLike | None
 _ClassWeight: TypeAlias = dict[int, float] | npt.ArrayLike | None
+_Arrays: TypeAlias = npt.NDArray[Any] | Tensor | tuple[npt.NDArray[Any] | Tensor | None, ...]
 _Progress: TypeAlias = Callable[[int, int, float, list[list[float]]], bool | None] | None
 
 def tensor(obj: Any, dtype: npt.DTypeLike | None = None, device: str = "cpu") -> Tensor: ...
@@ -382,11 +383,11 @@ class Program:
     def __init__(
         self,
         graph: Graph,
-        output: int,
+        output: int | Sequence[int],
         parameters: Parameters,
         max_batch: int,
         training: bool,
-        loss: dict[str, Any] | None = None,
+        loss: dict[str, Any] | Sequence[dict[str, Any] | None] | None = None,
         optimizer: dict[str, Any] | None = None,
         metrics: list[dict[str, Any]] = ...,
         seed: int = 0,
@@ -400,9 +401,9 @@ class Program:
     ) -> None: ...
     def train_epoch(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         order: npt.NDArray[np.int64] | None,
         batch_size: int,
         learning_rates: npt.NDArray[np.float64],
@@ -415,9 +416,9 @@ class Program:
     ) -> dict[str, Any]: ...
     def train_step(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         learning_rate: float,
         step: int,
         counter: Any = None,
@@ -425,17 +426,17 @@ class Program:
     def apply(self, learning_rate: float, step: int, counter: Any = None) -> None: ...
     def evaluate(
         self,
-        x: npt.NDArray[Any] | Tensor,
-        y: npt.NDArray[Any] | Tensor,
-        sample_weight: npt.NDArray[Any] | Tensor | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         batch_size: int,
         progress: _Progress = None,
         interval: float = 0.1,
         labels_checked: bool = False,
     ) -> dict[str, Any]: ...
     def predict(
-        self, x: npt.NDArray[Any] | Tensor, batch_size: int, progress: _Progress = None, interval: float = 0.1
-    ) -> _Floats: ...
+        self, x: _Arrays, batch_size: int, progress: _Progress = None, interval: float = 0.1
+    ) -> Any: ...
     @property
     def last(self) -> dict[str, Any]: ...
     @property

@@ -88,6 +88,9 @@ class Functional(Model):
         return _given(self._outputs, results, trace)
 
 
+Model._without_class = Functional
+
+
 def _plain(inputs: Any, outputs: Any) -> tuple[list[Any], Any, list[Any]]:
     """Inputs, outputs and calls as plain values: a node is told by the call it came from."""
     if isinstance(inputs, Mapping):
@@ -102,7 +105,7 @@ def _plain(inputs: Any, outputs: Any) -> tuple[list[Any], Any, list[Any]]:
             )
     if not named:
         raise ValueError("Model: argument 'inputs' expected at least one Input, got none")
-    symbols = [symbol for _, symbol in named]
+    symbols: list[Any] = [symbol for _, symbol in named]
     parts = outputs.values() if isinstance(outputs, Mapping) else outputs
     for part in parts if isinstance(outputs, (list, tuple, Mapping)) else [outputs]:
         if not (isinstance(part, Symbol) and isinstance(part.node, Node)):
@@ -110,7 +113,7 @@ def _plain(inputs: Any, outputs: Any) -> tuple[list[Any], Any, list[Any]]:
                 f"Model: argument 'outputs' expected what layers made of nnx.Input, got {type(part).__name__}"
             )
     calls = calls_of(symbols, outputs)
-    places = {id(symbol.node.call): k for k, symbol in enumerate(symbols)}  # type: ignore[attr-defined]
+    places = {id(symbol.node.call): k for k, symbol in enumerate(symbols)}
     if len(places) < len(symbols):
         raise ValueError("Model: argument 'inputs' expected each Input once, got one twice")
     places |= {id(call): len(symbols) + k for k, call in enumerate(calls)}
@@ -118,13 +121,14 @@ def _plain(inputs: Any, outputs: Any) -> tuple[list[Any], Any, list[Any]]:
     def about(value: Any) -> Any:
         if isinstance(value, Numbered):
             return {"dropout": int(value)}
+        node: Any
         node, activation = (value.node, value.activation) if isinstance(value, Symbol) else (value, None)
         return {"of": places[id(node.call)], "place": node.place, "activation": activation}
 
     def plain(value: Any) -> Any:
         return mapped(about, value, (Symbol, Node, Numbered))
 
-    names = [key or symbol.node.call.name or f"input_{k + 1}" for k, (key, symbol) in enumerate(named)]  # type: ignore[attr-defined]
+    names = [key or symbol.node.call.name or f"input_{k + 1}" for k, (key, symbol) in enumerate(named)]
     if len(symbols) == 1 and names[0] == "input_1":
         names = ["input"]
     if len(set(names)) < len(names):

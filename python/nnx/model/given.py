@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 from nnx import losses
 from nnx._checks import number
+from nnx.callbacks import Callback
 from nnx.losses import LossLike
 from nnx.metrics import Metric, MetricLike
 from nnx.metrics import get as _metric
 
+Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 LossesLike: TypeAlias = LossLike | Sequence[LossLike | None] | Mapping[str, LossLike | None] | None
 MetricsLike: TypeAlias = (
     MetricLike
@@ -65,3 +67,15 @@ def weights_of(weights: Any) -> Any:
     if isinstance(weights, (list, tuple)):
         return [one(weight) for weight in weights]
     return one(weights)
+
+
+def list_of(callbacks: Callbacks) -> list[Callback]:
+    """One callback, several, or none."""
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, type)):
+        got = callbacks.__name__ if isinstance(callbacks, type) else type(callbacks).__name__
+        raise TypeError(f"argument 'callbacks' expected Callback objects, got {got}")
+    return list(callbacks)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
 from nnx import _core, data, looking, optimizers, seeds, summary
 from nnx._checks import integer
 from nnx._types import ClassWeight, Shape
-from nnx.callbacks import Callback, CallbackList, History, ProgressBar
+from nnx.callbacks import CallbackList, History, ProgressBar
 from nnx.callbacks.progress_bar import verbosity
 from nnx.graph.inputs import names_of, read_shape, symbols_in
 from nnx.model import given
-from nnx.model.given import LossesLike, MetricsLike
+from nnx.model.given import Callbacks, LossesLike, MetricsLike
 from nnx.model.keeping import KeptModel
 from nnx.model.stepping import SteppedModel
 from nnx.optimizers import OptimizerLike
 from nnx.training import devices, evaluate, fit
 from nnx.training.several import samples_of
-
-Callbacks: TypeAlias = Callback | Iterable[Callback] | None
 
 
 class Model(KeptModel, SteppedModel):
@@ -43,12 +41,13 @@ class Model(KeptModel, SteppedModel):
     Without a class: `nnx.Model(inputs, outputs)` of what layers made of `nnx.Input`.
     """
 
+    _without_class: ClassVar[type[Model] | None] = None  # what Model(inputs, outputs) makes
+
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         """`Model(inputs, outputs)` is a model without a class of its own."""
         if cls is Model and (len(arguments) > 1 or "outputs" in named or "inputs" in named):
-            from nnx.model.functional import Functional  # which is a Model
-
-            return super().__new__(Functional)
+            assert cls._without_class is not None
+            return super().__new__(cls._without_class)
         return super().__new__(cls)
 
     # Building and compiling
@@ -173,7 +172,7 @@ class Model(KeptModel, SteppedModel):
             accumulate=integer("fit", "accumulate", accumulate),
         )
         level = verbosity(verbose)
-        extra = _list_of(callbacks)
+        extra = given.list_of(callbacks)
         history = History()
         bars = [ProgressBar(level)] if level else []
         with self._learner.one_fit(), self._learner.graphs.lock:
@@ -191,13 +190,13 @@ class Model(KeptModel, SteppedModel):
     ) -> dict[str, Any]:
         """Loss and metrics on data given as in `fit`: {"loss": ..., "accuracy": ...}."""
         size = integer("evaluate", "batch_size", batch_size)
-        hooks = CallbackList(_list_of(callbacks), self, {})
+        hooks = CallbackList(given.list_of(callbacks), self, {})
         with self._learner.graphs.lock:
             return evaluate.evaluate(self._learner, x, y, size, sample_weight, hooks)
 
     def predict(self, x: Any, batch_size: int = 256, callbacks: Callbacks = None) -> Any:
         """The model's outputs (N, ...) for inputs x (N, ...); several as a list or a dict, as `forward` has them."""
-        size, extra = integer("predict", "batch_size", batch_size), _list_of(callbacks)
+        size, extra = integer("predict", "batch_size", batch_size), given.list_of(callbacks)
         hooks = CallbackList(extra, self, {}) if extra else None
         with self._learner.graphs.lock:
             return evaluate.predict(self._learner, x, size, hooks)
@@ -256,15 +255,3 @@ class Model(KeptModel, SteppedModel):
 
     def _repr_html_(self) -> str:
         return looking.html(self, self._learner)
-
-
-def _list_of(callbacks: Callbacks) -> list[Callback]:
-    """One callback, several, or none."""
-    if callbacks is None:
-        return []
-    if isinstance(callbacks, Callback):
-        return [callbacks]
-    if not isinstance(callbacks, Iterable) or isinstance(callbacks, (str, type)):
-        got = callbacks.__name__ if isinstance(callbacks, type) else type(callbacks).__name__
-        raise TypeError(f"argument 'callbacks' expected Callback objects, got {got}")
-    return list(callbacks)

@@ -62,7 +62,7 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
 def predict(learner: Learner, x: Any, batch_size: int, hooks: Hooks | None = None) -> Any:
     """The model's outputs (N, ...); see `Model.predict`."""
     parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
-    inputs = data.features(x) if parts is None else parts.arrays
+    inputs: Any = data.features(x) if parts is None else parts.arrays
     samples = len(inputs if parts is None else parts.arrays[0])
     traced = learner.graph(several.shape_of(inputs, () if parts is None else parts.names))
     batch = max(1, min(batch_size, samples))

@@ -79,7 +79,7 @@ def is_several(y: Any) -> bool:
 def _by_output(traced: Traced, given: Any, argument: str, partly: bool = False) -> list[Any]:
     if not traced.layout.several and not isinstance(given, (dict, list, tuple)):
         return [given]
-    return traced.layout.by_output(given, argument, partly)
+    return list(traced.layout.by_output(given, argument, partly))
 
 
 def expect_lengths(xs: Any, traced: Traced, y: Any, sample_weight: Any) -> int:

@@ -197,8 +197,10 @@ def _several(
             "argument 'class_weight' expected None for a model of several outputs: use sample_weight"
         )
     samples = several.expect_lengths(xs, traced, y, sample_weight)
+    ys: Any
+    kinds: Any
     ys, kinds = several.targets(traced, heads, y)
-    weights = several.weights(traced, heads, sample_weight, samples, learner.dtype)
+    weights: Any = several.weights(traced, heads, sample_weight, samples, learner.dtype)
     if not traced.layout.several:
         ys, kinds, weights = ys[0], kinds[0], None if weights is None else weights[0]
         if class_weight is not None:

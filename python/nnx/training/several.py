@@ -25,9 +25,9 @@ class Parts:
     names: tuple[str, ...]
 
 
-def takes_several(root: Any) -> bool:
-    """Whether a model's `forward` takes more than one argument."""
-    return len(_inputs.names_of(root)) > 1
+def takes_several(root: Any, built_for: InputShape | None) -> bool:
+    """Whether a model takes more than one array."""
+    return len(_inputs.names_of(root)) > 1 or (built_for is not None and _inputs.is_several(built_for))
 
 
 def inputs(root: Any, x: Any, built_for: InputShape | None = None) -> Parts | None:

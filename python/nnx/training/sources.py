@@ -212,7 +212,9 @@ def _several(
 def held_out(learner: Learner, given: Any) -> Source:
     """A Source of `validation_data`; errors name it."""
     try:
-        whole = isinstance(given, tuple) and several.takes_several(learner.graphs.root)
+        whole = isinstance(given, tuple) and several.takes_several(
+            learner.graphs.root, learner.graphs.input_shape
+        )
         return source(learner, *(given, None) if data.is_batches(given) and not whole else data.unpack(given))
     except (TypeError, ValueError) as error:
         raise type(error)(f"argument 'validation_data': {error}") from None

@@ -391,3 +391,21 @@ def test_errors_of_compile(data, options, message):
     model = heads(**options)
     with pytest.raises(ValueError, match=message):
         model.fit(data["x"], [data["label"], data["value"]])
+
+
+def test_a_learning_rate_is_found(data):
+    y = {"label": data["label"], "value": data["value"]}
+    found = nnx.lr_finder(heads(), data["x"], y, steps=10, batch_size=ROWS)
+    assert len(found.losses) == 10
+    found = nnx.lr_finder(
+        compiled(TwoBranches(), [(6, 5, 2), (7,)]), [data["image"], data["table"]], data["label"], steps=5
+    )
+    assert len(found.losses) == 5
+
+
+def test_what_is_better_of_an_output(data):
+    for name, more in (("val_label_accuracy", True), ("val_label_f1", True), ("val_value_loss", False)):
+        assert nnx.callbacks.EarlyStopping(name).more_is_better is more
+    y = {"label": data["label"], "value": data["value"]}
+    stop = nnx.callbacks.EarlyStopping("val_value_loss", patience=1)
+    heads().fit(data["x"], y, epochs=3, validation_split=0.25, callbacks=stop)

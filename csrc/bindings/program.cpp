@@ -1,11 +1,11 @@
 // Program: training, evaluation and prediction, one call an epoch
 #include "program/program.h"
 
-#include <functional>
 #include <limits>
 
 #include "bindings/arrays.h"
 #include "bindings/init.h"
+#include "bindings/program_arguments.h"
 #include "bindings/specifications.h"
 #include "core/cuda_device.h"
 #include "core/error.h"
@@ -13,26 +13,6 @@
 
 namespace nnx::bindings {
 namespace {
-
-struct ArraysKind {
-  static constexpr auto name = py::detail::const_name(
-      "numpy.typing.ArrayLike | nnx._core.Tensor"
-      " | tuple[numpy.typing.ArrayLike | nnx._core.Tensor | None, ...]");
-};
-struct ArraysResultKind {
-  static constexpr auto name = py::detail::const_name("typing.Any");
-};
-struct NodesKind {
-  static constexpr auto name = py::detail::const_name("int | collections.abc.Sequence[int]");
-};
-struct SpecificationsKind {
-  static constexpr auto name = py::detail::const_name(
-      "dict[str, typing.Any] | collections.abc.Sequence[dict[str, typing.Any] | None]");
-};
-using ArraysArgument = Object<ArraysKind>;  // one, or a tuple by input or output
-using ArraysResult = Object<ArraysResultKind>;
-using NodesArgument = Object<NodesKind>;
-using SpecificationsArgument = Object<SpecificationsKind>;
 
 using program::Feed;
 using program::Graph;
@@ -54,25 +34,6 @@ Precision read_precision(const std::string& text, const Parameters& parameters) 
   if (!has_tensor_cores(device))
     bad_value("program", "precision", "'strict' on " + text_of(device), "'" + text + "'");
   return text == "tf32" ? Precision::tf32 : Precision::bfloat16;
-}
-
-bool is_several(const py::object& object) {
-  return py::isinstance<py::tuple>(object) || py::isinstance<py::list>(object);
-}
-
-void read_losses(const py::object& given, size_t outputs, ProgramOptions& options) {
-  if (!is_several(given)) {
-    options.losses.emplace_back(read_loss({given}));
-    return;
-  }
-  for (const py::handle item : py::reinterpret_borrow<py::sequence>(given)) {
-    options.losses.emplace_back();
-    if (!item.is_none()) options.losses.back() = read_loss({py::reinterpret_borrow<py::object>(item)});
-  }
-  if (options.losses.size() != outputs) {
-    bad_value("program", "loss", detail::concatenate("a loss or None for each of ", outputs, " outputs"),
-              options.losses.size());
-  }
 }
 
 std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, const NodesArgument& output,
@@ -97,13 +58,8 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, const
   options.accumulate = accumulate;
   options.averaged = averaged;
   options.precision = read_precision(precision, *parameters);
-  std::vector<int> outputs;
-  if (is_several(output.object)) {
-    outputs = py::cast<std::vector<int>>(output.object);
-  } else {
-    outputs = {py::cast<int>(output.object)};
-  }
-  if (loss) read_losses(loss->object, outputs.size(), options);
+  const std::vector<int> outputs = read_nodes(output);
+  if (loss) options.losses = read_losses(*loss, outputs.size());
   if (optimizer) options.optimizer = read_optimizer(*optimizer);
   for (const Specification& metric : metrics) options.metrics.push_back(read_metric(metric));
   if (accumulate < 1) bad_value("program", "accumulate", "at least 1", accumulate);
@@ -113,48 +69,6 @@ std::unique_ptr<Program> make_program(const std::shared_ptr<Graph>& graph, const
   if (apply && !(training && optimizer)) bad_value("program", "apply", "an optimizer to train with", "none");
   if (training && !apply && !options.has_loss()) bad_value("program", "loss", "a loss to train with", "none");
   return std::make_unique<Program>(graph, outputs, parameters, options);
-}
-
-Tensor read_array(const char* where, const char* name, const ArrayArgument& array) {
-  if (py::isinstance<Tensor>(array.object)) return py::cast<Tensor>(array.object);
-  return from_numpy(where, name, as_array(where, name, array.object), true);
-}
-
-Tensor read_array(const char* where, const char* name, const std::optional<ArrayArgument>& array) {
-  return array ? read_array(where, name, *array) : Tensor();
-}
-
-// One array, or a tuple of arrays, None for those that are not there.
-using Read = std::function<Tensor(const char*, const char*, const ArrayArgument&)>;
-std::vector<Tensor> read_arrays(const char* where, const char* name, const ArraysArgument& arrays,
-                                const Read& read) {
-  if (!py::isinstance<py::tuple>(arrays.object)) return {read(where, name, {arrays.object})};
-  std::vector<Tensor> tensors;
-  for (const py::handle item : py::reinterpret_borrow<py::tuple>(arrays.object)) {
-    tensors.push_back(item.is_none() ? Tensor()
-                                     : read(where, name, {py::reinterpret_borrow<py::object>(item)}));
-  }
-  return tensors;
-}
-
-std::vector<Tensor> read_arrays(const char* where, const char* name, const ArraysArgument& arrays) {
-  return read_arrays(where, name, arrays,
-                     [](const char* in, const char* argument, const ArrayArgument& array) {
-                       return read_array(in, argument, array);
-                     });
-}
-
-// Weights of any dtype come in the parameters' own.
-std::vector<Tensor> read_weights(const char* where, const Program& program,
-                                 const std::optional<ArraysArgument>& arrays) {
-  if (!arrays) return {};
-  return read_arrays(where, "sample_weight", *arrays,
-                     [&](const char* in, const char* name, const ArrayArgument& array) {
-                       if (py::isinstance<Tensor>(array.object)) return py::cast<Tensor>(array.object);
-                       const py::array weights = as_array(in, name, array.object);
-                       const auto dtype = numpy_dtype(program.parameters()->dtype());
-                       return from_numpy(in, name, py::array(weights.attr("astype")(dtype)), true);
-                     });
 }
 
 RunHooks read_hooks(const std::optional<ProgressArgument>& progress, double interval,

@@ -34,6 +34,7 @@ _Activation: TypeAlias = str | None
 _Reduction: TypeAlias = Literal["mean", "sum", "none"]
 _Weights: TypeAlias = npt.ArrayLike | None
 _ClassWeight: TypeAlias = dict[int, float] | npt.ArrayLike | None
+_Arrays: TypeAlias = npt.NDArray[Any] | Tensor | tuple[npt.NDArray[Any] | Tensor | None, ...]
 _Progress: TypeAlias = Callable[[int, int, float, list[list[float]]], bool | None] | None
 
 def tensor(obj: Any, dtype: npt.DTypeLike | None = None, device: str = "cpu") -> Tensor: ...
@@ -558,8 +559,6 @@ class Parameters:
     def device(self) -> str: ...
     def __len__(self) -> int: ...
 
-_Several: TypeAlias = npt.NDArray[Any] | Tensor | tuple[npt.NDArray[Any] | Tensor | None, ...]
-
 class Program:
     def __init__(
         self,
@@ -582,9 +581,9 @@ class Program:
     ) -> None: ...
     def train_epoch(
         self,
-        x: _Several,
-        y: _Several,
-        sample_weight: _Several | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         order: npt.NDArray[np.int64] | None,
         batch_size: int,
         learning_rates: npt.NDArray[np.float64],
@@ -597,9 +596,9 @@ class Program:
     ) -> dict[str, Any]: ...
     def train_step(
         self,
-        x: _Several,
-        y: _Several,
-        sample_weight: _Several | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         learning_rate: float,
         step: int,
         counter: Any = None,
@@ -607,16 +606,16 @@ class Program:
     def apply(self, learning_rate: float, step: int, counter: Any = None) -> None: ...
     def evaluate(
         self,
-        x: _Several,
-        y: _Several,
-        sample_weight: _Several | None,
+        x: _Arrays,
+        y: _Arrays,
+        sample_weight: _Arrays | None,
         batch_size: int,
         progress: _Progress = None,
         interval: float = 0.1,
         labels_checked: bool = False,
     ) -> dict[str, Any]: ...
     def predict(
-        self, x: _Several, batch_size: int, progress: _Progress = None, interval: float = 0.1
+        self, x: _Arrays, batch_size: int, progress: _Progress = None, interval: float = 0.1
     ) -> Any: ...
     @property
     def last(self) -> dict[str, Any]: ...

@@ -15,6 +15,7 @@ from nnx import data
 from nnx._checks import integer, number
 from nnx._types import NDArray
 from nnx.model import Model
+from nnx.training.several import is_several, samples_of
 
 _PAST = 0.9  # its weight in the smoothed loss
 
@@ -125,13 +126,27 @@ def _batches(x: Any, y: Any, sample_weight: Any, size: int) -> Iterator[tuple[An
                 return
     if y is None:
         raise ValueError("lr_finder: argument 'y' expected targets beside an array x, got None")
-    inputs, targets = data.features(x), data.as_array(y, "y")
-    if len(inputs) != len(targets):
-        raise ValueError(f"x and y expected one length, got {len(inputs)} and {len(targets)}")
-    weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
+    several = any(isinstance(part, dict) or is_several(part) for part in (x, y, sample_weight))
+    if several:
+        inputs, targets, weight = x, y, sample_weight
+    else:
+        inputs, targets = data.features(x), data.as_array(y, "y")
+        if len(inputs) != len(targets):
+            raise ValueError(f"x and y expected one length, got {len(inputs)} and {len(targets)}")
+        weight = None if sample_weight is None else data.sample_weights(sample_weight, len(inputs))
+    samples = samples_of(inputs)
     chance = np.random.default_rng(0)
     while True:
-        order = chance.permutation(len(inputs))
-        for start in range(0, len(inputs), size):
+        order = chance.permutation(samples)
+        for start in range(0, samples, size):
             rows = order[start : start + size]
-            yield inputs[rows], targets[rows], None if weight is None else weight[rows]
+            yield _rows(inputs, rows), _rows(targets, rows), _rows(weight, rows)
+
+
+def _rows(part: Any, rows: NDArray) -> Any:
+    """Some rows of an array, or of each of several."""
+    if isinstance(part, dict):
+        return {name: _rows(item, rows) for name, item in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [_rows(item, rows) for item in part]
+    return None if part is None else part[rows]

@@ -43,7 +43,7 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        return name in _MORE or name.endswith(("accuracy", "_acc", "auc"))
+        return name in _MORE or name.endswith(("accuracy", "auc", *(f"_{more}" for more in _MORE)))
 
     @property
     def worst(self) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +14,7 @@ from nnx.graph.symbol import Symbol
 InputShape: TypeAlias = Any
 
 T = TypeVar("T")
+_arguments: weakref.WeakKeyDictionary[type, list[str]] = weakref.WeakKeyDictionary()  # of forward, by class
 
 
 def is_several(shape: InputShape) -> bool:
@@ -33,14 +34,12 @@ def names_of(model: Any) -> list[str]:
     own = getattr(model, "input_names", None)
     if own is not None:
         return list(own)
-    return list(_arguments_of(type(model)))  # type: ignore[arg-type]
-
-
-@functools.lru_cache
-def _arguments_of(cls: Any) -> tuple[str, ...]:
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = list(inspect.signature(cls.forward).parameters.values())[1:]  # but self
-    return tuple(p.name for p in parameters if p.kind in kinds and p.default is p.empty)
+    cls = type(model)
+    if cls not in _arguments:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = inspect.signature(model.forward).parameters.values()
+        _arguments[cls] = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    return list(_arguments[cls])
 
 
 def arrange(names: Sequence[str], x: Any, argument: str = "x") -> tuple[list[Any], list[str]] | None:

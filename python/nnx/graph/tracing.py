@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from nnx import _core
 from nnx._types import Shape
-from nnx.graph import inputs, outputs
+from nnx.graph import inputs
 from nnx.graph.inputs import InputShape
-from nnx.graph.outputs import Layout
+from nnx.graph.outputs import Layout, flatten
 from nnx.graph.specs import Penalty, Specs, of_weights
 from nnx.graph.symbol import Symbol, Trace
 from nnx.graph.weight import Weight
@@ -94,7 +94,7 @@ def trace(
     symbols = [record.input(shape) for shape in inputs.shapes_of(input_shape)]
     output = inputs.call(model, input_shape, symbols)
     specs = [] if store is None else of_weights(model, order)
-    symbols, layout = outputs.flatten(model, output, record.graph)
+    symbols, layout = flatten(model, output, record.graph)
     return Traced(record.graph, tuple(symbols), layout, record.weights, input_shape, store, specs)
 
 

@@ -102,7 +102,7 @@ def _plain(inputs: Any, outputs: Any) -> tuple[list[Any], Any, list[Any]]:
             )
     if not named:
         raise ValueError("Model: argument 'inputs' expected at least one Input, got none")
-    symbols = [symbol for _, symbol in named]
+    symbols: list[Any] = [symbol for _, symbol in named]
     parts = outputs.values() if isinstance(outputs, Mapping) else outputs
     for part in parts if isinstance(outputs, (list, tuple, Mapping)) else [outputs]:
         if not (isinstance(part, Symbol) and isinstance(part.node, Node)):

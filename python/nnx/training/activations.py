@@ -17,7 +17,7 @@ from nnx.training.learner import Learner
 def activations(learner: Learner, x: Any, layers: Any, batch_size: int) -> dict[str, NDArray]:
     """Outputs of layers by name; see `Model.activations`."""
     parts = several.inputs(learner.graphs.root, x, learner.graphs.input_shape)
-    inputs = data.features(x) if parts is None else parts.arrays
+    inputs: Any = data.features(x) if parts is None else parts.arrays
     traced = learner.graph(several.shape_of(inputs, () if parts is None else parts.names))
     nodes = _last_nodes(traced)
     names = list(nodes) if layers is None else _names(learner.graphs.root, layers)

@@ -104,7 +104,7 @@ def resolve(traced: Traced, loss: Any, weights: Any, metrics: Any) -> list[Head]
 
 def _losses(traced: Traced, loss: Any) -> list[Loss | None]:
     if isinstance(loss, (Mapping, list, tuple)):
-        return traced.layout.by_output(loss, "loss", partly=True)
+        return list(traced.layout.by_output(loss, "loss", partly=True))
     return [loss] * len(traced.outputs)
 
 

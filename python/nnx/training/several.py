@@ -25,9 +25,9 @@ class Parts:
     names: tuple[str, ...]
 
 
-def takes_several(root: Any) -> bool:
-    """Whether a model's `forward` takes more than one argument."""
-    return len(_inputs.names_of(root)) > 1
+def takes_several(root: Any, built_for: InputShape | None) -> bool:
+    """Whether a model takes more than one array."""
+    return len(_inputs.names_of(root)) > 1 or (built_for is not None and _inputs.is_several(built_for))
 
 
 def inputs(root: Any, x: Any, built_for: InputShape | None = None) -> Parts | None:
@@ -79,7 +79,7 @@ def is_several(y: Any) -> bool:
 def _by_output(traced: Traced, given: Any, argument: str, partly: bool = False) -> list[Any]:
     if not traced.layout.several and not isinstance(given, (dict, list, tuple)):
         return [given]
-    return traced.layout.by_output(given, argument, partly)
+    return list(traced.layout.by_output(given, argument, partly))
 
 
 def expect_lengths(xs: Any, traced: Traced, y: Any, sample_weight: Any) -> int:

@@ -202,6 +202,8 @@ def _several(
             "argument 'class_weight' expected None for a model of several outputs: use sample_weight"
         )
     samples = several.expect_lengths(xs, traced, y, sample_weight)
+    ys: Any
+    kinds: Any
     ys, kinds = several.targets(traced, heads, y)
     weights: Any = several.weights(traced, heads, sample_weight, samples, learner.dtype)
     if not traced.layout.several:
@@ -216,7 +218,8 @@ def _several(
 def held_out(learner: Learner, given: Any) -> Source:
     """A Source of `validation_data`; errors name it."""
     try:
-        whole = isinstance(given, tuple) and several.takes_several(learner.graphs.root)
+        root, built_for = learner.graphs.root, learner.graphs.input_shape
+        whole = isinstance(given, tuple) and several.takes_several(root, built_for)
         batches = data.is_batches(given) and not whole
         found = source(learner, *(given, None) if batches else data.unpack(given))
     except (TypeError, ValueError) as error:

@@ -160,7 +160,8 @@ stage_suite() {
   fi
   for name in tests/ops \
     tests/test_{tensor,cuda,cuda_chain,cuda_products,gradients,model_gradients,training,extremes,determinism}.py \
-    tests/test_{optimizers,regularizers,accumulation,hands,resuming,saving}.py tests/callbacks/test_diagnostics.py; do
+    tests/test_{optimizers,regularizers,accumulation,hands,resuming,saving,traced_arithmetic,traced_losses}.py \
+    tests/test_{arithmetic_layers,layers,augmentation,several}.py tests/callbacks/test_diagnostics.py; do
     if [ -e "$name" ]; then files+=("$name"); fi
   done
   "$PYTHON" -m pytest "${options[@]}" "${files[@]}" "$@"

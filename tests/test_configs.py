@@ -76,6 +76,8 @@ EXAMPLES = [
     schedules.PiecewiseConstant([1, 2], [0.1, 0.2, 0.3]),
     schedules.CosineDecay(0.1, 10, 0.01),
     metrics.TopK(3),
+    metrics.AUC(50),
+    metrics.AUC(curve="PR", name="pr"),
     metrics.BinaryAccuracy(0.3),
     metrics.F1("micro"),
     metrics.Accuracy(),

@@ -193,6 +193,7 @@ STRINGS: dict[str, dict[str, str]] = {
         "categorical_cross_entropy": "cross_entropy",
     },
     "metric": {
+        "root_mean_squared_error": "rmse",
         "acc": "accuracy",
         "categorical_accuracy": "accuracy",
         "sparse_categorical_accuracy": "accuracy",

@@ -21,6 +21,7 @@ from nnx.metrics.kinds import (
     MAE,
     MSE,
     R2,
+    RMSE,
     Accuracy,
     Average,
     BinaryAccuracy,
@@ -30,11 +31,37 @@ from nnx.metrics.kinds import (
     TopK,
 )
 from nnx.metrics.names import *
+from nnx.metrics.whole import AUC, Function, WholeSet
 
 __all__ = [
-    "F1", "MAE", "MSE", "R2", "Accuracy", "BinaryAccuracy", "ConfusionMatrix", "Metric", "Precision",
-    "Recall", "Setting", "TopK", "accuracy", "binary_accuracy", "confusion_matrix", "f1", "get", "mae", "mse",
-    "precision", "r2", "recall", "top_k",
+    "AUC",
+    "F1",
+    "MAE",
+    "MSE",
+    "R2",
+    "RMSE",
+    "Accuracy",
+    "BinaryAccuracy",
+    "ConfusionMatrix",
+    "Function",
+    "Metric",
+    "Precision",
+    "Recall",
+    "Setting",
+    "TopK",
+    "WholeSet",
+    "accuracy",
+    "binary_accuracy",
+    "confusion_matrix",
+    "f1",
+    "get",
+    "mae",
+    "mse",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
+    "top_k",
 ]  # fmt: skip
 __all__ += names.__all__
 
@@ -79,6 +106,11 @@ def mse(y_true: Any, y_pred: Any) -> float:
     return float(MSE()(y_true, y_pred))
 
 
+def rmse(y_true: Any, y_pred: Any) -> float:
+    """The square root of the mean squared error."""
+    return float(RMSE()(y_true, y_pred))
+
+
 def mae(y_true: Any, y_pred: Any) -> float:
     """The mean absolute error."""
     return float(MAE()(y_true, y_pred))
@@ -91,17 +123,22 @@ def r2(y_true: Any, y_pred: Any) -> float:
 
 MetricLike: TypeAlias = str | Metric | type[Metric] | Callable[..., Any]
 _CLASSES: tuple[type[Metric], ...] = (
-    Accuracy, BinaryAccuracy, TopK, Precision, Recall, F1, ConfusionMatrix, MSE, MAE, R2,
+    Accuracy, BinaryAccuracy, TopK, Precision, Recall, F1, ConfusionMatrix, MSE, RMSE, MAE, R2, AUC,
 )  # fmt: skip
 _BY_NAME: dict[str, type[Metric]] = {metric.name: metric for metric in _CLASSES}
 
 
 def get(metric: MetricLike) -> Metric:
-    """A Metric from a Metric, its class, its function, or a name, which it is then reported under."""
+    """A Metric from a Metric, its class, its function, or a name, which it is then reported under.
+
+    A function of one's own, f(y_true, y_pred) of NumPy arrays, is a `Function`.
+    """
     if isinstance(metric, Metric):
         return metric
     if isinstance(metric, type) and issubclass(metric, Metric):
         return metric()
+    if callable(metric) and not str(getattr(metric, "__module__", "")).startswith("nnx."):
+        return Function(metric)
     name = metric if isinstance(metric, str) else getattr(metric, "__name__", repr(metric))
     found = look_up("metric", "metrics", name, _BY_NAME)()
     if isinstance(metric, str) and found.name != metric:

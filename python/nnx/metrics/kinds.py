@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -162,6 +163,15 @@ class MSE(_Regression):
 
     def _from_sums(self, sums: NDArray, samples: int) -> float:
         return float(sums[:, 0].mean()) / samples
+
+
+class RMSE(MSE):
+    """The square root of the mean squared error over all outputs, in the targets' units."""
+
+    name = "rmse"
+
+    def _from_sums(self, sums: NDArray, samples: int) -> float:
+        return math.sqrt(super()._from_sums(sums, samples))
 
 
 class MAE(_Regression):

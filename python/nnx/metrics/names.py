@@ -1,6 +1,6 @@
 """Metrics under Keras's names, which they are reported under, too."""
 
-from nnx.metrics.kinds import MAE, MSE, R2, Accuracy, TopK
+from nnx.metrics.kinds import MAE, MSE, R2, RMSE, Accuracy, TopK
 
 
 class CategoricalAccuracy(Accuracy):
@@ -33,6 +33,12 @@ class MeanSquaredError(MSE):
     name = "mean_squared_error"
 
 
+class RootMeanSquaredError(RMSE):
+    """`RMSE`."""
+
+    name = "root_mean_squared_error"
+
+
 class MeanAbsoluteError(MAE):
     """`MAE`."""
 
@@ -50,6 +56,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "R2Score",
+    "RootMeanSquaredError",
     "SparseCategoricalAccuracy",
     "SparseTopKCategoricalAccuracy",
     "TopKCategoricalAccuracy",

@@ -15,6 +15,7 @@ from nnx.training.reports import Hooks, Reporter
 from nnx.training.sources import Batches, Source
 from nnx.training.streams import Stream, warn_of_end
 from nnx.training.totals import Totals
+from nnx.training.whole import WholeSets
 
 
 def evaluate(
@@ -41,7 +42,7 @@ def evaluate(
 def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Hooks) -> dict[str, Any]:
     """Loss and metrics of checked samples."""
     reporter = Reporter(hooks, "test", learner.state)
-    totals = Totals()
+    totals, whole = Totals(), WholeSets(learner.metrics)
     hooks.call("on_test_begin", None)
     single = isinstance(source, Batches)
     logs: dict[str, Any] = {}
@@ -69,6 +70,8 @@ def evaluate_source(learner: Learner, source: Source, batch_size: int, hooks: Ho
 
         totals.add(program.evaluate(*part.fed, batch, progress, reporter.interval, part.moved))
         logs = totals.logs(metrics, what)
+        whole.add(learner, traced, part, batch)
+    logs |= whole.logs()
     hooks.call("on_test_end", logs)
     return logs
 

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 
 from nnx._types import NDArray
-from nnx.metrics import Metric, Setting
+from nnx.metrics import Metric, Setting, WholeSet
 from nnx.training.heads import Watched
+
+
+def counted(metrics: Sequence[Metric]) -> list[Metric]:
+    """Those that the core counts something for, batch by batch."""
+    return [metric for metric in metrics if not isinstance(metric, WholeSet)]
 
 
 def metric_specs(metrics: Sequence[Metric], what: Setting | Watched) -> list[dict[str, Any]]:
@@ -19,7 +24,7 @@ def metric_specs(metrics: Sequence[Metric], what: Setting | Watched) -> list[dic
     if isinstance(what, Watched):
         return what.specs()
     specs: list[dict[str, Any]] = []
-    for metric in metrics:
+    for metric in counted(metrics):
         spec = metric.spec(what)
         if spec not in specs:
             specs.append(spec)
@@ -66,7 +71,7 @@ class Totals:
         if isinstance(what, Watched):
             return logs | what.logs(self.counts, self.samples)
         by_spec = list(zip(metric_specs(metrics, what), self.counts, strict=True))
-        for metric in metrics:
+        for metric in counted(metrics):
             counts = next(counts for spec, counts in by_spec if spec == metric.spec(what))
             logs[metric.name] = metric.result(counts, self.samples, what) if self.samples else math.nan
         return logs

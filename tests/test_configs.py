@@ -75,6 +75,7 @@ EXAMPLES = [
     schedules.InverseTimeDecay(0.1, 0.2),
     schedules.PiecewiseConstant([1, 2], [0.1, 0.2, 0.3]),
     schedules.CosineDecay(0.1, 10, 0.01),
+    nnx.GELU(True),
     metrics.TopK(3),
     metrics.AUC(50),
     metrics.AUC(curve="PR", name="pr"),

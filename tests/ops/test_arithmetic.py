@@ -119,6 +119,13 @@ def test_composed(run, rng, name, dtype):
         assert np.all(np.isfinite(run.mish(far)))
 
 
+def test_gelu_has_two_forms(run, rng):
+    x = draw(rng, (41,)) * 3
+    assert same_bits(run.gelu(x, approximate=True), run.gelu_tanh(x))
+    assert not same_bits(run.gelu(x), run.gelu_tanh(x))
+    np.testing.assert_array_equal(nnx.layers.GELU(True)(x), ops.gelu_tanh(x))
+
+
 def test_special_numbers(run):
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0], np.float32)
     grid = np.array(np.meshgrid(x, x)).reshape(2, -1)

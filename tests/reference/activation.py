@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 
+from .arithmetic import gelu_tanh
 from .arrays import wide
 
 __all__ = [
@@ -91,9 +92,11 @@ def elu_backward(dy, y, alpha=1.0):
     return np.where(y > 0, dy, dy * (y + alpha))
 
 
-def gelu(x):
+def gelu(x, approximate=False):
     """x times the standard normal distribution function at x"""
     x = wide(x)
+    if approximate:
+        return gelu_tanh(x)
     return x * (erfc(-x / math.sqrt(2)) / 2)
 
 

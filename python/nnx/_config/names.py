@@ -122,9 +122,6 @@ ARGUMENTS: dict[str, dict[str, Rule]] = {
         "arguments": Only((None,), "put them into the function"),
     },
     "Softmax": {"axis": Only((-1,), "it goes along the last axis here")},
-    "GELU": {
-        "approximate": Only((False, "none"), "this is the exact one, with erf: use Activation('gelu_tanh')")
-    },
     "Loss": {
         "name": _NAME,
         "dtype": _DTYPE,

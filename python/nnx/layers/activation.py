@@ -86,11 +86,15 @@ class ELU(Layer):
 
 
 class GELU(Layer):
-    """x * (1 + erf(x / sqrt(2))) / 2."""
+    """x * (1 + erf(x / sqrt(2))) / 2; `approximate`: the form with tanh, `nnx.ops.gelu_tanh`."""
+
+    def __init__(self, approximate: bool = False, name: str | None = None) -> None:
+        super().__init__(name)
+        self.approximate = bool(approximate)
 
     def forward(self, x: Any) -> Any:
         """See `nnx.ops.gelu`."""
-        return ops.gelu(x)
+        return ops.gelu(x, self.approximate)
 
 
 class SiLU(Layer):

@@ -54,7 +54,7 @@ class Function(WholeSet):
                 f"Function: argument 'function' expected a function, got {type(function).__name__}"
             )
         self.function = function
-        self.name = name or getattr(function, "__name__", "function")
+        self.name = name or str(getattr(function, "__name__", "function"))
 
     def of(self, y_true: NDArray, y_pred: NDArray) -> Any:
         """See the function."""

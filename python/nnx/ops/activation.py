@@ -9,6 +9,7 @@ from nnx._config import our_string
 from nnx.graph.symbol import Symbol
 from nnx.ops._expressions import Term
 from nnx.ops._types import Array, Concrete
+from nnx.ops.compositions import gelu_tanh
 
 # What dense and conv2d can do on their way out, with each activation's default parameter.
 FUSED = {
@@ -129,14 +130,17 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     return _apply(x, "elu", alpha)
 
 
-def gelu(x: Array) -> Array:
-    """`x * (1 + erf(x / sqrt(2))) / 2` (Hendrycks and Gimpel 2016), the exact form.
+def gelu(x: Array, approximate: bool = False) -> Array:
+    """`x * (1 + erf(x / sqrt(2))) / 2` (Hendrycks and Gimpel 2016), the exact form; `approximate`: `gelu_tanh`.
 
     x: any shape; the result has the same.
 
     Raises:
         TypeError: where x is not float32 or float64.
     """
+    if approximate:
+        result: Array = gelu_tanh(x)
+        return result
     return _apply(x, "gelu")
 
 

@@ -43,7 +43,7 @@ CHAINS = {
 
 
 def main() -> None:
-    options = common.start(__doc__)
+    options = common.start(__doc__, lambda parser: parser.add_argument("--device", default="cpu"))
     rows = []
     for name, (chain, slope) in CHAINS.items():
         for backward in (False, True):
@@ -66,49 +66,69 @@ def measure(
     x, dy = (generator.standard_normal(ELEMENTS, dtype=np.float32) for _ in range(2))
     exact = chain(x.astype(np.float64), np)
     by_hand = slope(x.astype(np.float64)) * dy
-    ways = nnx_ways(chain, x, dy, backward) | torch_ways(chain, x, dy, backward)
-    if not backward:
-        ways["NumPy"] = lambda: chain(x, np)
+    device = options.device
+    ways = nnx_ways(chain, x, dy, backward, device) | torch_ways(chain, x, dy, backward, device)
+    if not backward and device == "cpu":
+        ways["NumPy"] = Candidate(lambda: chain(x, np))
     for name, way in ways.items():
-        outputs = [np.asarray(output) for output in way()] if backward else [np.asarray(way())]
+        outputs = [host(output) for output in way.call()] if backward else [host(way.call())]
         for output, right in zip(outputs, (exact, by_hand), strict=False):
             common.expect(f"{title}, {name}", common.relative_error(output, right), TOLERANCE)
-    timings, _ = common.race({name: Candidate(way) for name, way in ways.items()}, options)
+    timings, _ = common.race(ways, options)
     us = {name: 1e6 * timing.median for name, timing in timings.items()}
     peers = [value for name, value in us.items() if name != "nnx"]
     return {"row": title, "us": us, "ratio": min(peers) / us["nnx"]}
 
 
-def nnx_ways(chain: Callable[..., Any], x: np.ndarray, dy: np.ndarray, backward: bool) -> dict[str, Any]:
+def host(array: Any) -> np.ndarray:
+    return array.cpu().numpy() if hasattr(array, "cpu") else np.asarray(array)
+
+
+def nnx_ways(
+    chain: Callable[..., Any], x: np.ndarray, dy: np.ndarray, backward: bool, device: str
+) -> dict[str, Candidate]:
     def function(x: Any) -> Any:
         return chain(x, nnx.ops)
 
+    given = [array if device == "cpu" else nnx.tensor(array, device=device) for array in (x, dy)]
+    last = nnx.tensor(np.zeros(1, np.float32), device=device)
+
     def both() -> Any:
-        return nnx.ops.evaluate(function, x), nnx.ops.evaluate_backward(function, dy, x)
+        return nnx.ops.evaluate(function, given[0]), nnx.ops.evaluate_backward(function, given[1], given[0])
 
-    return {"nnx": both if backward else lambda: nnx.ops.evaluate(function, x)}
+    call = both if backward else lambda: nnx.ops.evaluate(function, given[0])
+    return {"nnx": Candidate(call, finish=last.numpy)}
 
 
-def torch_ways(chain: Callable[..., Any], x: np.ndarray, dy: np.ndarray, backward: bool) -> dict[str, Any]:
+def torch_ways(
+    chain: Callable[..., Any], x: np.ndarray, dy: np.ndarray, backward: bool, device: str
+) -> dict[str, Candidate]:
     if not common.version("torch"):
         return {}
     import torch
 
-    tx, td = torch.from_numpy(x), torch.from_numpy(dy)
+    tx, td = torch.from_numpy(x).to(device), torch.from_numpy(dy).to(device)
+    finish = (lambda: None) if device == "cpu" else torch.cuda.synchronize
 
     def eager(x: Any) -> Any:
         return chain(x, torch)
 
     compiled = torch.compile(eager)
     if not backward:
-        return {"torch.compile": lambda: compiled(tx), "PyTorch eager": lambda: eager(tx)}
+        return {
+            "torch.compile": Candidate(lambda: compiled(tx), finish=finish),
+            "PyTorch eager": Candidate(lambda: eager(tx), finish=finish),
+        }
     tx = tx.clone().requires_grad_()
 
     def both(function: Callable[..., Any]) -> Any:
         y = function(tx)
         return y.detach(), torch.autograd.grad(y, tx, td)[0]
 
-    return {"torch.compile": lambda: both(compiled), "PyTorch eager": lambda: both(eager)}
+    return {
+        "torch.compile": Candidate(lambda: both(compiled), finish=finish),
+        "PyTorch eager": Candidate(lambda: both(eager), finish=finish),
+    }
 
 
 def write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
@@ -122,7 +142,8 @@ def write(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
     picture = report.bars(
         [report.Bars(row["row"], row["us"]) for row in rows], TITLE, "us, logarithmic; shorter is better"
     )
-    report.write("chains", TITLE, options, f"{text}\n\nMedians in us.", rows, picture)
+    name = "chains" if options.device == "cpu" else "gpu_chains"
+    report.write(name, TITLE, options, f"{text}\n\nMedians in us.", rows, picture)
 
 
 if __name__ == "__main__":

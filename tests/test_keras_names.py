@@ -376,6 +376,22 @@ def test_the_page_shows_the_table():
     )
 
 
+def test_an_input_in_front_builds_a_sequential():
+    model = nnx.Sequential([nnx.Input(shape=(4,)), nnx.Dense(3)])
+    assert model.input_shape == (4,)
+    assert model.count_params() == 15
+    assert len(model.layers) == 1
+    grown = nnx.Sequential()
+    grown.add(nnx.Input((4,)))
+    assert grown.layers == []
+    grown.add(nnx.Dense(2))
+    assert grown.count_params() == 10
+    again = nnx.Sequential.from_config(model.get_config())
+    assert [type(layer) for layer in again.layers] == [nnx.Dense]
+    with pytest.raises(TypeError, match="expected layers, got Symbol"):
+        nnx.Sequential(nnx.Dense(3), nnx.Input((4,)))
+
+
 if __name__ == "__main__":
     page = PAGE.read_text()
     PAGE.write_text(page[: page.index(BEGIN) + len(BEGIN)] + table() + page[page.index(END) :])

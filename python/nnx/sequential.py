@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from nnx._types import Shape
+from nnx.graph.recording import is_input
+from nnx.graph.symbol import Symbol
 from nnx.layers.base import Layer
 from nnx.layers.naming import numbered
 from nnx.model import Model
@@ -14,17 +17,18 @@ class Sequential(Model):
     """Layers one after the other: `Sequential(a, b, c)` or `Sequential([a, b, c])`.
 
     Layers without a name of their own get the class's, numbered from the second on: "dense", "dense_1". Where
-    the first layer has an `input_shape`, as Keras's have, the model is built at once.
+    the first layer has an `input_shape`, as Keras's have, or an `nnx.Input` comes before it, the model is built at once.
     """
 
-    def __init__(self, *layers: Layer | Sequence[Layer], name: str | None = None) -> None:
+    def __init__(self, *layers: Layer | Symbol | Sequence[Layer | Symbol], name: str | None = None) -> None:
         super().__init__(name)
         self.layers: list[Layer] = []
+        self._shape_in_front: Shape | None = None  # of an Input
         given = [part for item in layers for part in (item if isinstance(item, (list, tuple)) else (item,))]
         self._change(given)
 
-    def add(self, layer: Layer) -> None:
-        """Puts another layer at the end.
+    def add(self, layer: Layer | Symbol) -> None:
+        """Puts another layer at the end; before all others it may be an `nnx.Input`.
 
         A model that is built is built again with it: weights that are there keep their values.
 
@@ -51,17 +55,20 @@ class Sequential(Model):
         self._change(self.layers[:-1])
         return last
 
-    def _change(self, layers: list[Layer]) -> None:
+    def _change(self, given: Sequence[Any]) -> None:
         """Has these layers from now on; where they do not fit, all is as before."""
         if self._learner.state.running:
             raise RuntimeError(
                 "Sequential: the model trains; its layers cannot be changed before that is over"
             )
+        layers, in_front = list(given), self._shape_in_front
+        if layers and is_input(layers[0]):
+            in_front = layers.pop(0).sample_shape
         _check(layers)
         before, shape = self.layers, None
         if layers:
-            shape = self.input_shape or layers[0].first_shape
-        self.layers = layers
+            shape = self.input_shape or in_front or layers[0].first_shape
+        self.layers, self._shape_in_front = layers, in_front
         if shape is None and self.input_shape is None:
             return
         try:

@@ -12,7 +12,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nnx import (
-    activations,
     augment,
     callbacks,
     cuda,
@@ -20,12 +19,10 @@ from nnx import (
     layers,
     losses,
     metrics,
-    models,
     ops,
     optimizers,
     regularizers,
     schedules,
-    utils,
 )
 from nnx._config import instead_of, register
 from nnx._core import Tensor, from_dlpack, get_num_threads, info, set_num_threads, tensor
@@ -82,19 +79,24 @@ from nnx.layers.names import *
 from nnx.loading import load
 from nnx.model import Model
 from nnx.optimizers import SGD, Adagrad, Adam, AdamW, Lion, RMSprop
-from nnx.rate_finder import lr_finder
 from nnx.seeds import set_seed
 from nnx.sequential import Sequential
 
 if TYPE_CHECKING:
-    from nnx import datasets, plots
+    from nnx import activations, datasets, models, plots, utils
+    from nnx.rate_finder import lr_finder
 
 __version__: str = info()["version"]
 
 
+_WHEN_ASKED_FOR = ("activations", "datasets", "models", "plots", "utils")
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("datasets", "plots"):  # not everybody needs them
+    if name in _WHEN_ASKED_FOR:  # not everybody needs them
         return importlib.import_module(f"nnx.{name}")
+    if name == "lr_finder":
+        return importlib.import_module("nnx.rate_finder").lr_finder
     raise AttributeError(f"module 'nnx' has no attribute {name!r}{instead_of(name, __all__)}")
 
 

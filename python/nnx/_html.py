@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,6 +13,8 @@ _CELL = "text-align:{side};padding:2px 10px;vertical-align:top"
 
 def escape(text: object) -> str:
     """Text that may stand between tags and in attributes."""
+    import html  # when it is needed: nnx is there sooner
+
     return html.escape(str(text), quote=True)
 
 

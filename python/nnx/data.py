@@ -210,6 +210,11 @@ def classes_of(y: NDArray, kind: TargetKind) -> NDArray | None:
     return None
 
 
+def _largest(labels: NDArray, least: int) -> int:
+    """The largest label, or `least` where there are none."""
+    return int(labels.max()) if labels.size else least
+
+
 def class_weights(
     class_weight: ClassWeight, y: NDArray, kind: TargetKind, count: int | None = None
 ) -> NDArray:
@@ -218,7 +223,7 @@ def class_weights(
     if classes is None:
         raise ValueError("argument 'class_weight' expected targets that are classes, got other values")
     if isinstance(class_weight, dict):
-        top = max([int(classes.max(initial=0)), *map(int, class_weight)])
+        top = max([_largest(classes, 0), *map(int, class_weight)])
         table = np.ones(top + 1)
         for label, weight in class_weight.items():
             if int(label) != label or label < 0:
@@ -231,9 +236,9 @@ def class_weights(
             table[int(label)] = weight
     else:
         table = np.asarray(class_weight, dtype=np.float64)
-        if table.ndim != 1 or len(table) <= classes.max(initial=-1):
+        if table.ndim != 1 or len(table) <= _largest(classes, -1):
             raise ValueError(
-                f"argument 'class_weight' expected a weight for each of {classes.max(initial=-1) + 1} classes, "
+                f"argument 'class_weight' expected a weight for each of {_largest(classes, -1) + 1} classes, "
                 f"got shape {table.shape}"
             )
         if count is not None and len(table) > count:

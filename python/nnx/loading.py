@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnx.model import Model
 from nnx.saving import model_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def load(path: str | Path, classes: Iterable[Any] = (), device: str | None = None) -> Model:

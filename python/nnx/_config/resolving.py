@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import re
@@ -24,6 +23,8 @@ def snake_case(name: str) -> str:
 
 def nearest(given: str, known: Iterable[str]) -> str:
     """The end of a message, "; did you mean 'relu'?", or nothing where no name is near."""
+    import difflib  # when it is needed: nnx is there sooner
+
     found = difflib.get_close_matches(given, list(known), 1)
     return f"; did you mean '{found[0]}'?" if found else ""
 

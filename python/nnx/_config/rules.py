@@ -2,46 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 
-@dataclass(frozen=True)
-class Same:
+class _Rule:
+    """Rules are equal where they say the same; no dataclasses, which take longer to make than to use."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def _key(self) -> tuple[Any, ...]:
+        return (type(self), *(getattr(self, name) for name in self.__slots__))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rule) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+class Same(_Rule):
     """Another name for an argument."""
 
-    ours: str
+    __slots__ = ("ours",)
+
+    def __init__(self, ours: str) -> None:
+        self.ours = ours
 
 
-@dataclass(frozen=True)
-class Only:
+class Only(_Rule):
     """Taken with the values that say what nnx does anyway; for any other there is advice."""
 
-    values: tuple[Any, ...]
-    advice: str
+    __slots__ = ("advice", "values")
+
+    def __init__(self, values: tuple[Any, ...], advice: str) -> None:
+        self.values = values
+        self.advice = advice
 
     def takes(self, value: Any) -> bool:
         """Whether a value is among them."""
         return any(value is one or (type(value) is type(one) and value == one) for one in self.values)
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(_Rule):
     """An attribute of that name, set once the object is made."""
 
+    __slots__: tuple[str, ...] = ()
 
-@dataclass(frozen=True)
-class Ignored:
+
+class Ignored(_Rule):
     """Taken, without effect; `warning` says why where that could surprise."""
 
-    warning: str = ""
+    __slots__ = ("warning",)
+
+    def __init__(self, warning: str = "") -> None:
+        self.warning = warning
 
 
-@dataclass(frozen=True)
-class Means:
+class Means(_Rule):
     """Turned into other arguments by the class's `_translate`."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 Rule: TypeAlias = Same | Only | Setting | Ignored | Means

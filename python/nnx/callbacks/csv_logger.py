@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import warnings
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -48,6 +47,8 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Opens the file."""
         self._names, self._rows, self._warned = None, [], False
+        from pathlib import Path  # when it is needed: nnx is there sooner
+
         path = Path(self.filename)
         if self.append and path.exists() and path.stat().st_size:
             with path.open(newline="") as stream:

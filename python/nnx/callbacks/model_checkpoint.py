@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,6 +12,9 @@ from nnx._checks import integer, number
 from nnx._checks import path as checked_path
 from nnx.callbacks.base import Logs
 from nnx.callbacks.monitor import Mode, Monitor, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class ModelCheckpoint(Monitor):
@@ -72,6 +74,8 @@ class ModelCheckpoint(Monitor):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Makes the folder and sees that it can be written to, unless its name is known only later."""
+        from pathlib import Path  # when it is needed: nnx is there sooner
+
         path = Path(self.filepath)
         if "{" not in str(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +127,8 @@ class ModelCheckpoint(Monitor):
                 f"ModelCheckpoint: argument 'filepath' expected names among {known} in braces, "
                 f"got {self.filepath!r} ({error})"
             ) from None
+        from pathlib import Path
+
         path = Path(text)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path

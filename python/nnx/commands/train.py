@@ -142,7 +142,7 @@ def _model(name: str, images: Images) -> Sequential:
 def _moments(x: NDArray) -> tuple[NDArray, NDArray]:
     """Mean and standard deviation of each channel, or, of rows, over all features."""
     axes = tuple(range(x.ndim - 1)) if x.ndim > 2 else None
-    return x.mean(axis=axes, dtype=np.float64), x.std(axis=axes, dtype=np.float64)
+    return np.asarray(x.mean(axis=axes, dtype=np.float64)), np.asarray(x.std(axis=axes, dtype=np.float64))
 
 
 def _optimizer(options: argparse.Namespace) -> optimizers.Optimizer:

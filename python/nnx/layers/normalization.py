@@ -82,8 +82,8 @@ class Normalization(Layer):
             )
         kept = self._kept(array.ndim)
         over = tuple(axis for axis in range(array.ndim) if axis not in kept)
-        mean = np.mean(array, axis=over, dtype=np.float64)
-        variance = np.var(array, axis=over, dtype=np.float64)
+        mean = np.asarray(np.mean(array, axis=over, dtype=np.float64))
+        variance = np.asarray(np.var(array, axis=over, dtype=np.float64))
         if not (np.all(np.isfinite(mean)) and np.all(np.isfinite(variance))):
             raise ValueError("adapt: argument 'data' expected finite numbers, got NaN or infinity")
         self.mean, self.variance = mean, variance

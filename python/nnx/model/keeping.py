@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -14,6 +13,9 @@ from nnx.model.base import ModelBase
 from nnx.saving import model_file, weights_file
 from nnx.training import devices
 from nnx.training.learner import Learner
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 if TYPE_CHECKING:
     from typing_extensions import Self

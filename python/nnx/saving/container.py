@@ -12,13 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nnx._types import NDArray
 from nnx.saving import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VERSION = 1
 _NO_CHECKSUM = "0" * 64
@@ -74,6 +76,8 @@ def read(path: str | Path) -> Contents:
         OSError: where it cannot be read.
     """
     try:
+        from pathlib import Path  # when it is needed: nnx is there sooner
+
         return _read(Path(path))
     except FileError as error:
         raise FileError(f"{path}: {error}") from None

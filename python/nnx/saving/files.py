@@ -7,7 +7,10 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _writing: set[str] = set()  # temporary files of this process
 _OLD = 24 * 3600.0  # seconds; a temporary file of that age belongs to nobody
@@ -42,6 +45,8 @@ def write_atomically(path: str | Path, content: bytes | Iterable[bytes | memoryv
 
 def writable(path: str | Path) -> Path:
     """The file that is to be written, behind any link; OSError where that cannot be."""
+    from pathlib import Path  # when it is needed: nnx is there sooner
+
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder {target.parent} does not exist")

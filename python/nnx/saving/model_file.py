@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnx import seeds
 from nnx._checks import integer
@@ -24,6 +23,9 @@ from nnx.training.learner import Learner
 from nnx.training.measurements import Measurements
 from nnx.training.state import Record, RunState
 from nnx.training.totals import Totals
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def save(model: Any, learner: Learner, path: str | Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,6 +10,9 @@ from nnx._types import NDArray
 from nnx.graph.weight import Weight, assign_all, expect_arrays
 from nnx.saving import container
 from nnx.saving.container import FileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Difference(NamedTuple):

@@ -93,16 +93,15 @@ def call(model: Any, shape: InputShape, symbols: list[Symbol]) -> Any:
     return model.forward(*symbols)
 
 
-def read_shape(given: Any, read: Callable[[Any], int]) -> InputShape:
-    """A shape, or several as a list or a dict; `read` checks an extent."""
+def read_shape(given: Any, read: Callable[[Any], Shape]) -> InputShape:
+    """A shape, or several as a list or a dict; `read` checks one."""
     if isinstance(given, Mapping):
-        return tuple((str(name), read_shape(item, read)) for name, item in given.items())
-    items = tuple(given)
-    if items and all(isinstance(item, (list, tuple)) for item in items):
-        if len(items[0]) == 2 and isinstance(items[0][0], str):
-            return tuple((name, read_shape(item, read)) for name, item in items)
-        return tuple(read_shape(item, read) for item in items)
-    return tuple(read(extent) for extent in items)
+        return tuple((str(name), read(item)) for name, item in given.items())
+    if isinstance(given, (list, tuple)) and given and all(isinstance(item, (list, tuple)) for item in given):
+        if len(given[0]) == 2 and isinstance(given[0][0], str):
+            return tuple((name, read(item)) for name, item in given)
+        return tuple(read(item) for item in given)
+    return read(given)
 
 
 def symbols_in(value: Any) -> list[Symbol]:

@@ -11,6 +11,7 @@ from nnx.graph.weight import Weight
 from nnx.initializers import InitializerLike
 from nnx.layers.activation import ActivationLike, split
 from nnx.layers.base import Layer
+from nnx.layers.conv2d import channels_of, window_of
 from nnx.regularizers import RegularizerLike
 
 
@@ -53,12 +54,7 @@ class Conv2DTranspose(Layer):
     ) -> None:
         super().__init__(name)
         self.filters = integer("Conv2DTranspose", "filters", filters)
-        size = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size, kernel_size)
-        if len(size) != 2:
-            raise ValueError(
-                f"Conv2DTranspose: argument 'kernel_size' expected an int or a pair, got {kernel_size}"
-            )
-        self.kernel_size = tuple(integer("Conv2DTranspose", "kernel_size", n) for n in size)
+        self.kernel_size = window_of("Conv2DTranspose", kernel_size)
         self.strides = strides
         self.padding = padding
         self.output_padding = output_padding
@@ -76,12 +72,7 @@ class Conv2DTranspose(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Makes kernel (KH, KW, filters, C) and bias (filters,)."""
-        if len(input_shape) != 3:
-            shape = ("N", *input_shape)
-            raise ValueError(
-                f"Conv2DTranspose: expected images of shape (N, H, W, C), got ({', '.join(map(str, shape))})"
-            )
-        kernel_shape = (*self.kernel_size, self.filters, input_shape[-1])
+        kernel_shape = (*self.kernel_size, self.filters, channels_of("Conv2DTranspose", input_shape))
         self.kernel = self.add_weight("kernel", kernel_shape, self.kernel_initializer)
         if self.use_bias:
             self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer)

@@ -88,19 +88,13 @@ class Normalization(Layer):
             raise ValueError("adapt: argument 'data' expected finite numbers, got NaN or infinity")
         self.mean, self.variance = mean, variance
         if self._mean is not None and self._std is not None:
-            self._mean.assign(np.broadcast_to(self._spread(mean), self._mean.shape))
-            self._std.assign(np.broadcast_to(self._spread(self._deviation()), self._std.shape))
+            self._mean.assign(_spread(mean, self._mean.shape))
+            self._std.assign(_spread(self._deviation(), self._std.shape))
 
     def _deviation(self) -> npt.NDArray[np.float64]:
         assert self.variance is not None
         deviation: npt.NDArray[np.float64] = np.sqrt(self.variance)
         return np.where(deviation == 0, 1.0, deviation)
-
-    def _spread(self, numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """By the axes of a sample, where a weight has extents of 1 for those that share."""
-        assert self._mean is not None
-        shape = self._mean.shape
-        return numbers.reshape(shape) if numbers.size > 1 else numbers.reshape((1,) * len(shape))
 
     def build(self, input_shape: Shape) -> None:
         """Makes the fixed weights mean and std, with the extents of the axes that have numbers of their own."""
@@ -117,14 +111,14 @@ class Normalization(Layer):
                     f"Normalization: argument '{argument}' expected {size} numbers for inputs (N, "
                     f"{', '.join(map(str, input_shape))}), got {numbers.size}"
                 )
-        deviation = self._deviation()
-
-        def fixed(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            return np.broadcast_to(numbers.reshape(shape) if numbers.size == size else numbers, shape)
-
-        self._mean = self.add_weight("mean", shape, fixed(self.mean), trainable=False)
-        self._std = self.add_weight("std", shape, fixed(deviation), trainable=False)
+        self._mean = self.add_weight("mean", shape, _spread(self.mean, shape), trainable=False)
+        self._std = self.add_weight("std", shape, _spread(self._deviation(), shape), trainable=False)
 
     def forward(self, x: Any) -> Any:
         """(x - mean) / std."""
         return ops.divide(ops.subtract(x, self._mean), self._std)
+
+
+def _spread(numbers: npt.NDArray[np.float64], shape: Shape) -> npt.NDArray[np.float64]:
+    """One number, or one for each element of a weight of that shape, in that shape."""
+    return np.broadcast_to(numbers.reshape(() if numbers.size == 1 else shape), shape)

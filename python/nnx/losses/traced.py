@@ -32,8 +32,22 @@ class TracedLoss(Loss):
         raise NotImplementedError(f"{type(self).__name__} expected a method formula(self, y_true, y_pred)")
 
     def targets(self, y: Any, output_shape: Shape) -> tuple[NDArray, TargetKind]:
-        """Targets of the output's shape; labels as one-hot rows."""
-        return targets(y, output_shape)
+        """Targets of the output's shape, and whether they are distributions; labels as one-hot rows."""
+        array = data.as_array(y, "y")
+        classes = output_shape[-1] if output_shape else 1
+        if array.dtype.kind in "iu" and len(output_shape) == 1 and classes > 1 and array.size == len(array):
+            labels, kind = data.class_targets(array.reshape(-1), output_shape)
+            if kind == "labels":
+                return np.eye(classes, dtype=np.float32)[labels], "one_hot"
+        array = data.values(array, output_shape)
+        if (
+            classes > 1
+            and array.size
+            and array.min() >= 0
+            and np.allclose(array.sum(axis=-1), 1.0, atol=1e-4)
+        ):
+            return array, "one_hot"
+        return array, "values"
 
     def for_output(self, activation: str | None) -> TracedLoss:
         """The loss of a model that ends in `activation`."""
@@ -77,20 +91,6 @@ class TracedLoss(Loss):
         if self.reduction == "none":
             return values
         return values.sum(dtype=np.float64) if self.reduction == "sum" else values.mean(dtype=np.float64)
-
-
-def targets(y: Any, output_shape: Shape) -> tuple[NDArray, TargetKind]:
-    """Targets of the output's shape, and whether they are distributions; labels as one-hot rows."""
-    array = data.as_array(y, "y")
-    classes = output_shape[-1] if output_shape else 1
-    if array.dtype.kind in "iu" and len(output_shape) == 1 and classes > 1 and array.size == len(array):
-        labels, kind = data.class_targets(array.reshape(-1), output_shape)
-        if kind == "labels":
-            return np.eye(classes, dtype=np.float32)[labels], "one_hot"
-    array = data.values(array, output_shape)
-    if classes > 1 and array.size and array.min() >= 0 and np.allclose(array.sum(axis=-1), 1.0, atol=1e-4):
-        return array, "one_hot"
-    return array, "values"
 
 
 class FunctionLoss(TracedLoss):

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nnx._checks import sample_shape, warn
 from nnx.data import TRANSPOSE, looks_channels_first
 from nnx.graph.graphs import Graphs
-from nnx.graph.inputs import InputShape, is_several
+from nnx.graph.inputs import is_several, read_shape
 
 _OF_IMAGES = ("conv2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d")
 
 
-def _read(given: Any) -> InputShape:
-    if isinstance(given, Mapping):
-        return tuple((str(name), sample_shape("build", "input_shape", item)) for name, item in given.items())
-    if isinstance(given, (list, tuple)) and given and all(isinstance(item, (list, tuple)) for item in given):
-        if len(given[0]) == 2 and isinstance(given[0][0], str):
-            return tuple((name, sample_shape("build", "input_shape", item)) for name, item in given)
-        return tuple(sample_shape("build", "input_shape", item) for item in given)
-    return sample_shape("build", "input_shape", given)
-
-
 def build(graphs: Graphs, input_shape: Any) -> None:
     """See `Model.build`."""
-    shape = _read(input_shape)
+    shape = read_shape(input_shape, lambda one: sample_shape("build", "input_shape", one))
     if is_several(shape):
         graphs.build(shape)
         return

@@ -134,7 +134,9 @@ def _load(
     learner = make(model)
     _set_layers(model, about["layers"])
     now = Snapshot(
-        None if about["input_shape"] is None else read_shape(about["input_shape"], int),
+        None
+        if about["input_shape"] is None
+        else read_shape(about["input_shape"], lambda shape: tuple(map(int, shape))),
         **_compiled(about["compiled"], decoder),
         run=_run(about["run"], decoder),
         states={
